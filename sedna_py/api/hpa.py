@@ -1,0 +1,157 @@
+"""The autoscaling block of a worker: a part of autoscaling/v2, passed on as it was written.
+
+Source of the shapes: the Kubernetes API reference, HorizontalPodAutoscaler v2.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from sedna_py.api.base import ApiModel, Positive, Quantity, problem
+
+SOURCE_OF_TYPE = {
+    "Resource": "resource",
+    "ContainerResource": "containerResource",
+    "Pods": "pods",
+    "Object": "object",
+    "External": "external",
+}
+
+
+class MetricTarget(ApiModel):
+    """The value that the autoscaler aims at."""
+
+    type: Literal["Utilization", "Value", "AverageValue"] = Field(description="How the target is to be read.")
+    average_utilization: Positive | None = Field(
+        default=None, description="Mean over the pods, in percent of what they request."
+    )
+    average_value: Quantity | None = Field(default=None, description="Mean over the pods, as an amount.")
+    value: Quantity | None = Field(default=None, description="The metric itself, as an amount.")
+
+    @model_validator(mode="after")
+    def _has_a_value(self) -> Self:
+        if self.average_utilization is None and self.average_value is None and self.value is None:
+            field = {"Utilization": "averageUtilization", "Value": "value", "AverageValue": "averageValue"}[self.type]
+            raise problem(f"is missing; write it, as type is {self.type}", (field,))
+        return self
+
+
+class MetricIdentifier(ApiModel):
+    """Which metric."""
+
+    name: str = Field(min_length=1, description="Name of the metric.")
+    selector: dict[str, Any] | None = Field(default=None, description="Labels that the series must have.")
+
+
+class ResourceSource(ApiModel):
+    """A resource of the pods, all containers together."""
+
+    name: str = Field(min_length=1, description="Resource, such as cpu or memory.")
+    target: MetricTarget = Field(description="What to aim at.")
+
+
+class ContainerResourceSource(ApiModel):
+    """A resource of one container of each pod."""
+
+    name: str = Field(min_length=1, description="Resource, such as cpu or memory.")
+    container: str = Field(min_length=1, description="Name of the container.")
+    target: MetricTarget = Field(description="What to aim at.")
+
+
+class PodsSource(ApiModel):
+    """A custom metric of each pod."""
+
+    metric: MetricIdentifier = Field(description="Which metric.")
+    target: MetricTarget = Field(description="What to aim at.")
+
+
+class ObjectReference(ApiModel):
+    """A Kubernetes object of the same namespace."""
+
+    api_version: str | None = Field(default=None, description="API group and version.")
+    kind: str = Field(min_length=1, description="Kind of the object.")
+    name: str = Field(min_length=1, description="Name of the object.")
+
+
+class ObjectSource(ApiModel):
+    """A custom metric of one object."""
+
+    described_object: ObjectReference = Field(description="The object that the metric describes.")
+    metric: MetricIdentifier = Field(description="Which metric.")
+    target: MetricTarget = Field(description="What to aim at.")
+
+
+class ExternalSource(ApiModel):
+    """A metric that belongs to no object of the cluster."""
+
+    metric: MetricIdentifier = Field(description="Which metric.")
+    target: MetricTarget = Field(description="What to aim at.")
+
+
+class MetricSpec(ApiModel):
+    """One metric of the autoscaler; the block must be the one that `type` names."""
+
+    type: Literal["Resource", "ContainerResource", "Pods", "Object", "External"] = Field(description="Kind of metric.")
+    resource: ResourceSource | None = Field(default=None, description="For type Resource.")
+    container_resource: ContainerResourceSource | None = Field(default=None, description="For type ContainerResource.")
+    pods: PodsSource | None = Field(default=None, description="For type Pods.")
+    object: ObjectSource | None = Field(default=None, description="For type Object.")
+    external: ExternalSource | None = Field(default=None, description="For type External.")
+
+    @model_validator(mode="after")
+    def _block_fits_type(self) -> Self:
+        wanted = SOURCE_OF_TYPE[self.type]
+        present = self.model_dump(by_alias=True, exclude_none=True, exclude={"type"})
+        if wanted not in present:
+            raise problem(f"is missing; write it, as type is {self.type}", (wanted,))
+        for other in present:
+            if other != wanted:
+                raise problem(f"does not belong to type {self.type}; remove it", (other,))
+        return self
+
+
+class ScalingPolicy(ApiModel):
+    """A limit of the speed of scaling."""
+
+    type: Literal["Pods", "Percent"] = Field(description="Whether value counts pods or percent of the pods.")
+    value: Positive = Field(description="How many may be added or removed in one period.")
+    period_seconds: Annotated[int, Field(ge=1, le=1800)] = Field(description="Length of the period, in seconds.")
+
+
+class ScalingRules(ApiModel):
+    """How fast and how steadily the autoscaler scales in one direction."""
+
+    policies: list[ScalingPolicy] | None = Field(default=None, description="Limits of the speed.")
+    select_policy: Literal["Max", "Min", "Disabled"] | None = Field(default=None, description="Which policy counts.")
+    stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)] | None = Field(
+        default=None, description="How far back recommendations are remembered, in seconds."
+    )
+    tolerance: Quantity | None = Field(default=None, description="Relative change of the metric that is ignored.")
+
+
+class Behavior(ApiModel):
+    """How the autoscaler behaves up and down."""
+
+    scale_up: ScalingRules | None = Field(default=None, description="Towards more pods.")
+    scale_down: ScalingRules | None = Field(default=None, description="Towards fewer pods.")
+
+
+class Hpa(ApiModel):
+    """The HorizontalPodAutoscaler of one worker."""
+
+    min_replicas: Positive | None = Field(default=None, description="Fewest pods; Kubernetes takes 1 when absent.")
+    max_replicas: Positive = Field(description="Most pods.")
+    metrics: list[MetricSpec] | None = Field(
+        default=None, description="What to scale by; Kubernetes takes 80 % CPU utilization when absent."
+    )
+    behavior: Behavior | None = Field(default=None, description="Speed and steadiness of scaling.")
+
+    @field_validator("max_replicas")
+    @classmethod
+    def _max_is_not_below_min(cls, value: int, info: ValidationInfo) -> int:
+        least = info.data.get("min_replicas") or 1
+        if value < least:
+            raise problem(f"is {value}, less than minReplicas {least}; write maxReplicas >= {least}")
+        return value

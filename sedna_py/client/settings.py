@@ -1,0 +1,83 @@
+"""Settings of the cloud client: each with its unit, default and reason."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sedna_py.client.circuit_breaker import BreakerPolicy
+
+
+class ClientSettings(BaseModel):
+    """How long, how many and how much; the defaults suit frames of a live video."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    connect_timeout_s: float = Field(
+        default=1.0,
+        gt=0,
+        description="Seconds to make a connection. An edge that is cut off may get no refusal at all, so it must be short.",
+    )
+    deadline_s: float = Field(
+        default=2.0,
+        gt=0,
+        description="Seconds from call to decoded reply, all included. A later answer is worth less than the edge's own.",
+    )
+    max_connections: int = Field(
+        default=8,
+        ge=1,
+        le=1024,
+        description="Connections, and so requests on their way, at most. Bounds what a slow cloud can hold up here.",
+    )
+    keepalive_s: float = Field(
+        default=5.0,
+        ge=0,
+        description="Seconds an idle connection is kept. It saves a round trip, but one that outlives an outage may be dead.",
+    )
+    max_reply_bytes: int = Field(
+        default=8_000_000,
+        ge=1,
+        description="Bytes of a reply at most. Thousands of boxes fit; a misled or hostile server cannot fill the memory.",
+    )
+    failure_threshold: int = Field(
+        default=5,
+        ge=1,
+        description="Failures in a row that open the circuit. More than a pod that restarts costs, fewer than one notices.",
+    )
+    cooldown_s: float = Field(
+        default=1.0,
+        gt=0,
+        description="Seconds until the first probe of an open circuit. Most restarts of a pod behind a Service are over by then.",
+    )
+    backoff_factor: float = Field(
+        default=2.0,
+        ge=1,
+        description="Growth of the cool-down with every failed probe. Spares the network during long outages.",
+    )
+    max_cooldown_s: float = Field(
+        default=2.0,
+        gt=0,
+        description="Seconds between probes at most. Bounds how late the return of the cloud is noticed.",
+    )
+    probe_timeout_s: float = Field(
+        default=5.0,
+        gt=0,
+        description="Seconds after which a probe that never came back is replaced. Longer than the deadline of a request.",
+    )
+
+    @model_validator(mode="after")
+    def _cooldown_fits(self) -> Self:
+        if self.max_cooldown_s < self.cooldown_s:
+            raise ValueError(f"max_cooldown_s is {self.max_cooldown_s}; write at least cooldown_s ({self.cooldown_s})")
+        return self
+
+    def breaker_policy(self) -> BreakerPolicy:
+        """Return the part that the circuit breaker needs."""
+        return BreakerPolicy(
+            failure_threshold=self.failure_threshold,
+            cooldown_s=self.cooldown_s,
+            backoff_factor=self.backoff_factor,
+            max_cooldown_s=self.max_cooldown_s,
+            probe_timeout_s=self.probe_timeout_s,
+        )

@@ -1,0 +1,87 @@
+"""The decision log: one JSON line a frame, the single source of every figure that a run reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sedna_py.errors import MalformedBody
+from sedna_py.protocol.causes import OffloadCause
+
+Box = list[float]  # [xmin, ymin, xmax, ymax, score, class], pixels of the original frame
+
+
+class Path(StrEnum):
+    """Whose answer became the frame's result."""
+
+    EDGE = "edge"  # easy: the edge's own
+    CLOUD = "cloud"  # hard, and the cloud answered
+    FALLBACK = "fallback"  # hard, the cloud did not answer, so the edge's own stands
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds; None where the frame did not pass that stage."""
+
+    wait: float | None = None  # from capture until the little model took it
+    edge: float | None = None  # pre-processing, little model, post-processing
+    encode: float | None = None  # frame to the bytes that travel
+    cloud: float | None = None  # request sent until reply read
+    total: float = 0.0  # capture until the result was handed to the sinks
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """What was decided about one frame, and why.
+
+    `captured` and `emitted` are seconds since the epoch. `edge` and `cloud` are the two models' answers before anything was
+    left out (None: that model was not asked or did not answer); `result` is what the user got.
+    """
+
+    frame: int
+    source: str
+    captured: float
+    emitted: float
+    width: int
+    height: int
+    filter: str
+    hard: bool
+    reason: str
+    score: float | None
+    path: Path
+    cause: OffloadCause | None
+    edge: list[Any] | None
+    cloud: list[Any] | None
+    result: list[Any]
+    bytes_sent: int = 0
+    latency_ms: Latency = field(default_factory=Latency)
+    frames_waiting: int = 0  # in the buffer between source and little model when this frame was taken out
+    offloads_waiting: int = 0  # on their way to the cloud when this frame was decided
+
+    def to_line(self) -> str:
+        """Return one JSON line, newline included."""
+        return json.dumps(asdict(self), separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def read_records(lines: Iterable[str]) -> Iterator[DecisionRecord]:
+    """Yield the records of a decision log; a torn last line (a run that was killed) is left out.
+
+    Raises MalformedBody with the line's number where any other line is not a record.
+    """
+    for number, line in enumerate(lines, start=1):
+        if not line.endswith("\n"):
+            return
+        try:
+            yield _record(json.loads(line))
+        except (ValueError, TypeError, KeyError) as error:
+            raise MalformedBody(f"line {number} is not a decision record: {error}") from error
+
+
+def _record(values: dict[str, Any]) -> DecisionRecord:
+    values["path"] = Path(values["path"])
+    values["cause"] = OffloadCause(values["cause"]) if values["cause"] else None
+    values["latency_ms"] = Latency(**values["latency_ms"])
+    return DecisionRecord(**values)

@@ -1,0 +1,27 @@
+"""CloudOnly and EdgeOnly: the two ends that every other filter is compared with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sedna_py.hard_example_mining.base import BaseFilter, Decision
+
+
+class CloudOnlyFilter(BaseFilter):
+    """Every frame is hard. Source: Sedna's `CloudOnly`."""
+
+    def __init__(self, **_ignored: object) -> None:
+        """Take no parameter."""
+
+    def __call__(self, infer_result: Any = None) -> Decision:
+        return Decision(True, "every frame goes to the cloud")
+
+
+class EdgeOnlyFilter(BaseFilter):
+    """No frame is hard. Source: Sedna's `EdgeOnly`."""
+
+    def __init__(self, **_ignored: object) -> None:
+        """Take no parameter."""
+
+    def __call__(self, infer_result: Any = None) -> Decision:
+        return Decision(False, "every frame stays at the edge")

@@ -1,0 +1,79 @@
+"""Runs one service on this machine for its decision log: as it is, the edge alone, the cloud alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sedna_py.api.child_names import Role
+from sedna_py.api.joint_inference_service import JointInferenceService
+from sedna_py.api.model import Model
+from sedna_py.decision_log import DecisionRecord, read_records
+from sedna_py.local.comparison import Mode
+from sedna_py.local.log_follower import LogFollower
+from sedna_py.local.ports import free_port
+from sedna_py.local.supervisor import LocalService, Say
+from sedna_py.local.worker_plan import LocalOptions, plan_workers
+
+READY_S = 120.0
+FOLLOW_S = 0.1
+
+MODES: Mapping[Mode, Mapping[str, str]] = {
+    Mode.EDGE_ONLY: {"HEM_NAME": "EdgeOnly", "HEM_PARAMETERS": "null"},
+    Mode.JOINT: {},
+    # The filter judges the raw frame, so that the little model is not asked at all.
+    Mode.CLOUD_ONLY: {"HEM_NAME": "CloudOnly", "HEM_PARAMETERS": "null", "MINING_MODE": "mining-then-inference"},
+}
+# As fast as the frames can be processed, with little in flight: the figures are of each frame's way, not of a queue.
+MEASURED: Mapping[str, str] = {
+    "SOURCE_PACE": "0",
+    "BUFFER_FRAMES": "2",
+    "OFFLOAD_IN_FLIGHT": "2",
+    "OFFLOAD_WAITING": "0",
+    "OFFLOAD_WHEN_FULL": "wait",
+    "OFFLOAD_DEADLINE_MS": "10000",
+}
+Watch = Callable[[list[DecisionRecord]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRun:
+    """A service, its models, and where it runs; `edge` are variables that the edge worker gets beside the service's."""
+
+    service: JointInferenceService
+    models: Mapping[str, Model]
+    options: LocalOptions
+    edge: Mapping[str, str]
+
+    async def log(self, decisions: Path, extra: Mapping[str, str], say: Say, watch: Watch) -> list[DecisionRecord]:
+        """Run until the source ends; return the decision log, which `watch` gets piece by piece meanwhile.
+
+        Raises WorkerFailed, or ManifestError for a service that cannot be run.
+        """
+        decisions.parent.mkdir(parents=True, exist_ok=True)
+        decisions.unlink(missing_ok=True)
+        edge = {**self.edge, **extra, "DECISIONS_FILE": str(decisions.resolve())}
+        options = replace(self.options, port=self.options.port or free_port(), overrides={Role.EDGE: edge})
+        local = LocalService(plan_workers(self.service, self.models, options), say)
+        following = asyncio.create_task(_follow(decisions, watch))
+        try:
+            await local.run(cloud_first_s=READY_S)
+        finally:
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
+        with decisions.open(encoding="utf-8") as lines:
+            return list(read_records(lines))
+
+
+async def _follow(decisions: Path, watch: Watch) -> None:
+    follower = LogFollower(decisions)
+    try:
+        while True:
+            watch(follower.poll())
+            await asyncio.sleep(FOLLOW_S)  # a file has no event to wait for that every system knows
+    finally:
+        watch(follower.poll())

@@ -1,0 +1,22 @@
+"""Why a hard frame was not answered by the cloud: one closed list for logs, metrics and reports."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class OffloadCause(StrEnum):
+    """Exactly one per hard frame that kept the edge's answer."""
+
+    NO_CLOUD = "no_cloud"  # the edge was given no cloud address
+    QUEUE_FULL = "queue_full"  # the edge already had as many frames on their way as it may
+    CIRCUIT_OPEN = "circuit_open"  # the cloud failed just now; not asked again until the next probe
+    CONNECT_FAILED = "connect_failed"  # refused, no route, no such name
+    CONNECTION_LOST = "connection_lost"  # broken off after it was made
+    DEADLINE_EXCEEDED = "deadline_exceeded"  # no answer in time
+    OVERLOADED = "overloaded"  # 429, 503, 504: the cloud said that it cannot now
+    REJECTED = "rejected"  # any other 4xx: the cloud will never take this request
+    SERVER_ERROR = "server_error"  # any other 5xx
+    INVALID_REPLY = "invalid_reply"  # 200 with a body that is not a result
+    ENCODE_FAILED = "encode_failed"  # the frame could not be encoded
+    SHUTDOWN = "shutdown"  # the edge is going away

@@ -1,0 +1,54 @@
+"""Settings read once, from an environment that is handed in; nothing else in the package looks at `os.environ` for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sedna_py.errors import SettingsError
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, every field named after its environment variable by its alias.
+
+    A variable may also be written in capitals, and an empty one counts as unset: both are upstream's rules.
+    """
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore", arbitrary_types_allowed=True)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the settings. Raises SettingsError naming the variable, its value and what to write instead."""
+        values: dict[str, Any] = {}
+        for field in cls.model_fields.values():
+            name = field.alias or ""
+            value = environment.get(name) or environment.get(name.upper())
+            if value:
+                values[name] = value
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SettingsError("; ".join(_explain(cls, problem, values) for problem in error.errors())) from None
+
+
+def _explain(settings: type[Settings], problem: Any, values: Mapping[str, Any]) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else "environment"
+    meaning = next((f.description for f in settings.model_fields.values() if f.alias == name), None)
+    if problem["type"] == "missing":
+        return f"{name} is not set; write {meaning}"
+    wanted = problem["msg"].removeprefix("Value error, ")
+    return f"{name} is {redact(str(values.get(name)))!r}: {wanted[:1].lower()}{wanted[1:]}; write {meaning}"
+
+
+def redact(text: str) -> str:
+    """Return `text` with the user part of every URL in it replaced: passwords never reach a log, a status or a metric."""
+    parts = text.split("://")
+    for index in range(1, len(parts)):
+        authority, slash, rest = parts[index].partition("/")
+        # An '@' may also stand in a password, so the last one before the path ends the user part.
+        user, at, host = authority.rpartition("@")
+        if at and user and not any(c.isspace() for c in user):
+            parts[index] = f"***@{host}{slash}{rest}"
+    return "://".join(parts)

@@ -1,0 +1,1 @@
+"""The two worker programs: `python -m workers.edge` and `python -m workers.cloud`."""

@@ -1,0 +1,22 @@
+"""The cloud worker as an ASGI application."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from sedna_py import __version__
+from workers.cloud.big_model import BigModel
+from workers.cloud.metrics import CloudMetrics
+from workers.cloud.routes import RouteOptions, sedna_routes
+from workers.health import health_routes
+
+
+def create_app(model: BigModel, metrics: CloudMetrics, options: RouteOptions) -> FastAPI:
+    """Return the application; the caller attaches the model and closes it."""
+    app = FastAPI(title="sedna-py cloud worker", version=__version__)
+    app.include_router(sedna_routes(model, metrics, options))
+    app.include_router(health_routes(metrics.registry, model.not_ready))
+    # Upstream's server is open to pages of every origin, and its users' dashboards call it.
+    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+    return app

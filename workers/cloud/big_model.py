@@ -1,0 +1,197 @@
+"""The big model behind the routes: one request in, one result out, in bounded time and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sedna_py.class_factory import ClassFactory, ClassType
+from sedna_py.errors import BodyTooLarge, MalformedBody, SednaError
+from sedna_py.protocol import images, npy, sedna_json
+from sedna_py.protocol.media_types import JSON, NPY
+from workers.cloud.admission import Admission
+from workers.inference.image_codec import decode_image
+from workers.inference.predictor import EstimatorPredictor, HookPredictor
+
+AnyPredictor = HookPredictor | EstimatorPredictor
+
+
+class NotReady(SednaError):
+    """The model is not there yet, or not any more."""
+
+
+class PredictionFailed(SednaError):
+    """The model, or the user's code around it, raised on this request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`concurrency` 0: as many as the model can use."""
+
+    concurrency: int = 0
+    waiting: int = 64
+    image_pixels: int = 50_000_000
+    body_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Stages:
+    """Seconds that one request spent in each stage, as far as it came."""
+
+    read: float = 0.0
+    queue: float = 0.0
+    decode: float = 0.0
+    infer: float = 0.0
+
+
+class BigModel:
+    """A predictor with admission in front of it. Use it from one event loop."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._predictor: AnyPredictor | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._reason: str | None = "the model is being loaded"
+        self.admission = Admission(limits.concurrency or 1, limits.waiting)
+
+    def attach(self, predictor: AnyPredictor) -> None:
+        """Start serving with a loaded and warmed model."""
+        concurrency = self._limits.concurrency or predictor.requests
+        self.admission = Admission(concurrency, self._limits.waiting)
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="decode")
+        self._predictor = predictor
+        self._reason = None
+
+    def not_ready(self) -> str | None:
+        """Return why no request can be taken now, None if one can."""
+        return self._reason
+
+    def drain(self) -> None:
+        """Stop being ready; what is under way goes on."""
+        self._reason = "the worker is shutting down"
+
+    def close(self) -> None:
+        """Let go of the model."""
+        self.drain()
+        if self._threads is not None:
+            self._threads.shutdown(wait=True, cancel_futures=True)
+        if self._predictor is not None:
+            self._predictor.close()
+
+    async def predict(self, body: bytes, media_type: str, stages: Stages) -> list[Any]:
+        """Return the result as a list of JSON values.
+
+        Raises NotReady, Refused, MalformedBody, BodyTooLarge or PredictionFailed. Cancel it to stop waiting for it: the slot
+        is given back when the model is done with the frame.
+        """
+        predictor, threads = self._predictor, self._threads
+        if self._reason is not None or predictor is None or threads is None:
+            raise NotReady(self._reason or "the model is being loaded")
+        arrived = time.perf_counter()
+        admission = self.admission
+        await admission.enter()
+        stages.queue = time.perf_counter() - arrived
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+
+        def finish(answer: Any) -> None:
+            admission.leave()
+            if not future.done():
+                future.set_result(answer)
+
+        def work() -> None:
+            job = _Job(body, media_type, self._limits, stages)
+            job.run(predictor, lambda answer: loop.call_soon_threadsafe(finish, answer))
+
+        threads.submit(work)
+        answer = await future
+        if isinstance(answer, SednaError):
+            raise answer
+        if isinstance(answer, Exception):
+            raise PredictionFailed(f"{type(answer).__name__}: {answer}") from answer
+        return as_json_list(answer)
+
+
+@dataclass(slots=True)
+class _Job:
+    """What happens to one request in a thread: decode, then hand over to the model."""
+
+    body: bytes
+    media_type: str
+    limits: Limits
+    stages: Stages
+
+    def run(self, predictor: AnyPredictor, answer: Callable[[Any], Any]) -> None:
+        """Call `answer` exactly once, with the result or the exception."""
+        begun = time.perf_counter()
+        try:
+            data, callback = self._decode(isinstance(predictor, HookPredictor))
+        except Exception as error:  # noqa: BLE001 - hostile bytes; the request must be answered whatever they raise
+            answer(error)
+            return
+        handed_over = time.perf_counter()
+        self.stages.decode = handed_over - begun
+
+        def done(result: Any) -> None:
+            if callback is not None and not isinstance(result, Exception):
+                try:
+                    result = callback(result)
+                except Exception as error:  # noqa: BLE001 - user code
+                    result = error
+            self.stages.infer = time.perf_counter() - handed_over
+            answer(result)
+
+        predictor.submit(data, done)
+
+    def _decode(self, wants_frame: bool) -> tuple[Any, Callable[[Any], Any] | None]:
+        if self.media_type == JSON:
+            request = sedna_json.decode_request(self.body)
+            data = self._frame(request.data) if wants_frame else request.data
+            return data, find_callback(request.callback)
+        if self.media_type == NPY:
+            array = npy.decode(self.body, max_bytes=self.limits.body_bytes)
+            return (self._frame(array) if array.ndim == 3 else array), None
+        images.probe(self.body, max_pixels=self.limits.image_pixels)
+        return decode_image(self.body), None
+
+    def _frame(self, data: Any) -> Any:
+        """Turn RGB numbers, which is what Sedna's JSON carries, into a BGR frame."""
+        try:
+            array = np.asarray(data)
+            if array.dtype != np.uint8 and (array.size == 0 or array.min() < 0 or array.max() > 255):
+                raise MalformedBody("the numbers of a picture are from 0 to 255")
+            array = array.astype(np.uint8)
+        except (ValueError, TypeError) as error:
+            raise MalformedBody(
+                "the data is no picture; send height x width x 3 numbers from 0 to 255 (RGB)"
+            ) from error
+        if array.ndim != 3 or array.shape[2] != 3:
+            raise MalformedBody(f"the data has the shape {array.shape}; send height x width x 3 numbers (RGB)")
+        if array.shape[0] * array.shape[1] > self.limits.image_pixels:
+            raise BodyTooLarge(f"the picture has more than {self.limits.image_pixels} pixels")
+        return np.ascontiguousarray(array[..., ::-1])
+
+
+def find_callback(name: str | None) -> Callable[[Any], Any] | None:
+    """Return the post-processing registered under that name. Raises MalformedBody if there is none."""
+    if not name:
+        return None
+    if not ClassFactory.is_exists(ClassType.CALLBACK, name):
+        raise MalformedBody(f"no callback {name!r} is registered in the cloud worker; leave 'callback' out")
+    callback: Callable[[Any], Any] = ClassFactory.get_cls(ClassType.CALLBACK, name)
+    return callback
+
+
+def as_json_list(result: Any) -> list[Any]:
+    """Return what an estimator gave as a list. Raises PredictionFailed: the contract's result is a list, nothing else."""
+    if hasattr(result, "tolist"):
+        result = result.tolist()
+    if isinstance(result, list | tuple):
+        return list(result)
+    raise PredictionFailed(f"the estimator returned {type(result).__name__}; return a list from predict")

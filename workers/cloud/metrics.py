@@ -1,0 +1,40 @@
+"""The cloud worker's Prometheus metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from sedna_py.metrics import names
+from workers.cloud.admission import Admission
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class CloudMetrics:
+    """Counts requests and times their stages, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self._requests = Counter(names.CLOUD_REQUESTS, "Requests for a prediction", ["outcome"], registry=r)
+        self._stages = Histogram(
+            names.CLOUD_STAGE_SECONDS, "Time a request spent", ["stage"], registry=r, buckets=SECONDS
+        )
+        self._in_flight = Gauge(names.CLOUD_IN_FLIGHT, "Requests in the model", registry=r)
+        self._waiting = Gauge(names.CLOUD_WAITING, "Requests waiting for the model", registry=r)
+        self._streams = Gauge(names.CLOUD_STREAMS, "Frames the model works on at once", registry=r)
+        self._requests.labels("ok")
+
+    def watch(self, admission: Admission, streams: int) -> None:
+        """Read the queue's lengths when somebody asks."""
+        self._in_flight.set_function(lambda: admission.in_flight)
+        self._waiting.set_function(lambda: admission.waiting)
+        self._streams.set(streams)
+
+    def request_done(self, outcome: str, stages: Iterable[tuple[str, float]]) -> None:
+        """Count one request; `stages` are names and seconds."""
+        self._requests.labels(outcome).inc()
+        for stage, seconds in stages:
+            self._stages.labels(stage).observe(seconds)

@@ -1,0 +1,53 @@
+"""The edge worker's own small HTTP server, in a thread, for probes and Prometheus."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from sedna_py.errors import SettingsError
+from workers.edge.metrics import EdgeMetrics
+from workers.health import health_routes
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals belong to the main thread
+
+
+class HealthServer:
+    """Serves /healthz, /readyz and /metrics until `close`."""
+
+    def __init__(self, port: int, metrics: EdgeMetrics, not_ready: Callable[[], str | None]) -> None:
+        app = FastAPI(openapi_url=None)
+        app.include_router(health_routes(metrics.registry, not_ready, metrics.collect))
+        self._socket = _bind(port)
+        self.port = int(self._socket.getsockname()[1])
+        self._server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="health", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.should_exit = True
+        self._thread.join(timeout=5)
+        self._socket.close()
+
+
+def _bind(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("", port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"cannot listen on port {port}: {error.strerror}; write another port in EDGE_HTTP_PORT, or 0 for none"
+        ) from None
+    return listener

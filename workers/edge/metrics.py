@@ -1,0 +1,75 @@
+"""The edge worker's Prometheus metrics."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from sedna_py.decision_log import DecisionRecord, Path
+from sedna_py.metrics import names
+from workers.edge.frames import SourceFrame
+
+LOG = logging.getLogger(__name__)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class EdgeMetrics:
+    """Counts what the pipeline tells it; a registry of its own, so that several pipelines fit into one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self._frames = Counter(names.EDGE_FRAMES, "Frames answered, by whose answer it was", ["path"], registry=r)
+        self._lost = Counter(
+            names.EDGE_FRAMES_LOST, "Frames without an answer of the little model", ["cause"], registry=r
+        )
+        self._failures = Counter(
+            names.EDGE_OFFLOAD_FAILURES, "Hard frames that kept the edge's answer", ["cause"], registry=r
+        )
+        self._bytes = Counter(names.EDGE_BYTES_SENT, "Bytes of pictures sent to the cloud", registry=r)
+        self._stages = Histogram(names.EDGE_STAGE_SECONDS, "Time a frame spent", ["stage"], registry=r, buckets=SECONDS)
+        self._sinks = Counter(names.EDGE_SINK_ERRORS, "Results that a sink could not write", ["sink"], registry=r)
+        for path in Path:
+            self._frames.labels(path.value)
+        self._model_failures = 0
+
+    def watch(
+        self, frames_waiting: Callable[[], int], offloads_waiting: Callable[[], int], dropped: Callable[[], int]
+    ) -> None:
+        """Read the queues' lengths, and the frames that a full buffer dropped, when somebody asks."""
+        gauge = Gauge(names.EDGE_FRAMES_WAITING, "Frames between source and little model", registry=self.registry)
+        gauge.set_function(frames_waiting)
+        gauge = Gauge(names.EDGE_OFFLOADS_WAITING, "Hard frames on their way to the cloud", registry=self.registry)
+        gauge.set_function(offloads_waiting)
+        self._dropped = dropped
+        self._dropped_seen = 0
+
+    def collect(self) -> None:
+        """Bring the counters that are read from elsewhere up to date; call before rendering."""
+        now = self._dropped()
+        self._lost.labels("buffer_full").inc(now - self._dropped_seen)
+        self._dropped_seen = now
+
+    def frame_done(self, record: DecisionRecord) -> None:
+        """Count a frame that has left through the sinks."""
+        self._frames.labels(record.path.value).inc()
+        if record.cause is not None:
+            self._failures.labels(record.cause.value).inc()
+        self._bytes.inc(record.bytes_sent)
+        for stage in ("wait", "edge", "encode", "cloud", "total"):
+            spent = getattr(record.latency_ms, stage)
+            if spent is not None:
+                self._stages.labels(stage).observe(spent / 1000)
+
+    def model_failed(self, frame: SourceFrame, error: Exception) -> None:
+        """Count a frame on which the little model failed; the first one is logged with its traceback."""
+        self._lost.labels("model_failed").inc()
+        self._model_failures += 1
+        if self._model_failures == 1:
+            LOG.error("the little model failed on frame %d", frame.number, exc_info=error)
+
+    def sink_failed(self, sink: str) -> None:
+        """Count a result that a sink could not write."""
+        self._sinks.labels(sink).inc()

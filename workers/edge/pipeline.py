@@ -1,0 +1,205 @@
+"""The edge's frame loop: buffer -> little model -> filter -> sinks, with hard frames going to the cloud beside it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sedna_py.hard_example_mining import BaseFilter, Decision, decide
+from sedna_py.protocol.causes import OffloadCause
+from workers.edge.decision import CloudAnswer, FrameResult, conclude
+from workers.edge.frames import FrameBuffer, SourceFrame
+from workers.edge.metrics import EdgeMetrics
+from workers.edge.offload import Offloader
+from workers.edge.reader import FrameReader
+from workers.edge.sinks.base import Sink, SinkWriter
+from workers.inference.predictor import Predictor
+
+LOG = logging.getLogger(__name__)
+RESULTS_WAITING = 32  # results that may wait for the sinks before the frame loop waits for them
+END_SLACK_S = 10.0  # on top of the offload deadline, for the last frames to leave
+
+NO_FILTER = Decision(hard=False, reason="no filter", score=None)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineOptions:
+    """What the loop needs to know beside its parts. `filter` None: no frame is hard."""
+
+    filter: BaseFilter | None
+    filter_name: str
+    mine_first: bool = False  # mining-then-inference: the filter judges the raw frame
+    display_threshold: float = 0.0
+    deadline_s: float = 2.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """A frame between its parts."""
+
+    frame: SourceFrame
+    decision: Decision = NO_FILTER
+    edge: list[Any] | None = None
+    edge_ms: float | None = None
+    answer: CloudAnswer | None = None
+
+
+class EdgePipeline:
+    """Runs until the source ends or `stop`. Every frame that leaves the buffer leaves through the sinks, exactly once.
+
+    Frames inside are bounded by the buffer (`frames_inside`).
+    """
+
+    def __init__(
+        self,
+        reader: FrameReader,
+        buffer: FrameBuffer,
+        predictor: Predictor,
+        offloader: Offloader | None,
+        sinks: Sequence[Sink],
+        options: PipelineOptions,
+        metrics: EdgeMetrics,
+    ) -> None:
+        self._reader = reader
+        self._buffer = buffer
+        self._predictor = predictor
+        self._offloader = offloader
+        self._options = options
+        self._metrics = metrics
+        self._writer = SinkWriter(sinks, self._written, metrics.sink_failed)
+        self._unanswered: dict[int, Progress] = {}
+        self._filter_failed = False
+        self.frames = 0
+        self.hard = 0
+
+    def run(self) -> None:
+        """Process frames until there are no more. Raises the source's error if it failed."""
+        self._reader.start()
+        self._writer.start()
+        try:
+            while (frame := self._buffer.get(self._end_limit_s)) is not None:
+                self._process(frame)
+        finally:
+            self._finish()
+        if self._reader.error is not None:
+            raise self._reader.error
+
+    def stop(self) -> None:
+        """Take no more frames; what is inside still leaves."""
+        self._reader.stop()
+
+    @property
+    def _end_limit_s(self) -> float:
+        return self._options.deadline_s + END_SLACK_S
+
+    def _process(self, frame: SourceFrame) -> None:
+        if frame.sequence < 0:
+            frame.sequence = self.frames
+            frame.taken = time.monotonic()
+            self.frames += 1
+        if not self._options.mine_first:
+            self._infer(Progress(frame))
+            return
+        progress = self._unanswered.pop(frame.sequence, None)
+        if progress is not None:
+            self._infer(progress)
+            return
+        progress = Progress(frame, self._judge(frame.picture[..., ::-1]))
+        if progress.decision.hard:
+            self._ask_cloud(progress)
+        else:
+            self._infer(progress)
+
+    def _infer(self, progress: Progress) -> None:
+        started = time.monotonic()
+
+        def answered(result: Any) -> None:
+            progress.edge_ms = (time.monotonic() - started) * 1000
+            self._after_edge(progress, result)
+
+        self._predictor.submit(progress.frame.picture, answered)
+
+    def _after_edge(self, progress: Progress, result: Any) -> None:
+        if isinstance(result, Exception):
+            self._metrics.model_failed(progress.frame, result)
+            failed = f"the little model failed: {type(result).__name__}"
+            progress.decision = Decision(hard=True, reason=failed, score=None)
+        else:
+            progress.edge = to_list(result)
+            if not self._options.mine_first:
+                progress.decision = self._judge(progress.edge)
+        if progress.decision.hard and progress.answer is None:
+            self._ask_cloud(progress)
+        else:
+            self._conclude(progress)
+
+    def _judge(self, data: Any) -> Decision:
+        if self._options.filter is None:
+            return NO_FILTER
+        try:
+            return decide(self._options.filter, data)
+        except Exception as error:  # a user's filter; the frame still has the edge's answer
+            if not self._filter_failed:
+                self._filter_failed = True
+                LOG.exception("the filter %s failed; its frames count as easy", self._options.filter_name)
+            return Decision(hard=False, reason=f"the filter failed: {type(error).__name__}", score=None)
+
+    def _ask_cloud(self, progress: Progress) -> None:
+        self.hard += 1
+
+        def answered(answer: CloudAnswer) -> None:
+            progress.answer = answer
+            if answer.result is None and progress.edge is None and self._options.mine_first:
+                self._unanswered[progress.frame.sequence] = progress
+                self._buffer.put_back(progress.frame)
+            else:
+                self._conclude(progress)
+
+        if self._offloader is None:
+            answered(CloudAnswer(None, OffloadCause.NO_CLOUD))
+        else:
+            self._offloader.submit(progress.frame, answered)
+
+    def _conclude(self, progress: Progress) -> None:
+        result = conclude(
+            progress.frame,
+            progress.decision,
+            progress.edge,
+            progress.answer,
+            filter_name=self._options.filter_name,
+            threshold=self._options.display_threshold,
+            edge_ms=progress.edge_ms,
+            offloads_waiting=self._offloader.pending if self._offloader else 0,
+            now=time.monotonic(),
+        )
+        self._writer.put(result)
+
+    def _written(self, result: FrameResult) -> None:
+        self._metrics.frame_done(result.record)
+        self._buffer.done()
+
+    def _finish(self) -> None:
+        self._reader.stop()
+        if self._buffer.out:
+            LOG.error("%d frames did not leave within %.0f s", self._buffer.out, self._end_limit_s)
+        if self._offloader is not None:
+            self._offloader.close()
+        self._predictor.close()
+        self._writer.finish(END_SLACK_S)
+
+
+def frames_inside(predictor: Predictor, offload_capacity: int) -> int:
+    """Return the bound for FrameBuffer's `most_out`: frames in the model, with the cloud, and waiting for the sinks."""
+    return predictor.requests + offload_capacity + RESULTS_WAITING
+
+
+def to_list(result: Any) -> list[Any]:
+    """Return an estimator's answer as the list that JSON and the filters want."""
+    if hasattr(result, "tolist"):
+        result = result.tolist()
+    if isinstance(result, list):
+        return [item.tolist() if hasattr(item, "tolist") else item for item in result]
+    return list(result) if isinstance(result, tuple) else [result]

@@ -1,0 +1,68 @@
+"""The three output folders of upstream's examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sedna_py.errors import MalformedBody
+from sedna_py.estimator import Frame
+from workers.edge.decision import FrameResult, above
+from workers.edge.sinks.drawing import draw_boxes
+from workers.inference.image_codec import encode_jpeg
+
+QUALITY = 90
+
+
+class UpstreamFoldersSink:
+    """Writes `<folder>/<frame>.jpeg`: every frame with its final boxes; hard ones also with the cloud's and with the edge's.
+
+    As upstream: the cloud folder gets a frame only if the cloud answered. A folder that is None is not written.
+    """
+
+    name = "folders"
+
+    def __init__(
+        self,
+        all_examples: str | None,
+        hard_cloud: str | None,
+        hard_edge: str | None,
+        labels: Sequence[str] = (),
+        threshold: float = 0.0,
+    ) -> None:
+        self._all, self._cloud, self._edge = (Path(p) if p else None for p in (all_examples, hard_cloud, hard_edge))
+        self._labels = labels
+        self._threshold = threshold
+        for folder in (self._all, self._cloud, self._edge):
+            if folder:
+                folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, result: FrameResult) -> None:
+        """Write the frame's pictures. Raises OSError."""
+        record, picture = result.record, result.frame.picture
+        self._save(self._all, record.frame, picture, record.result)
+        if record.hard:
+            if record.cloud is not None:
+                self._save(self._cloud, record.frame, picture, above(record.cloud, self._threshold))
+            self._save(self._edge, record.frame, picture, above(record.edge, self._threshold))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _save(self, folder: Path | None, number: int, picture: Frame, boxes: Sequence[Any]) -> None:
+        if folder is None:
+            return
+        try:
+            encoded = encode_jpeg(draw_boxes(picture, boxes, self._labels), QUALITY)
+        except MalformedBody as error:
+            raise OSError(str(error)) from error
+        path = folder / f"{number}.jpeg"
+        # A reader of the folder never sees half a picture, and a full disk leaves none behind.
+        unfinished = path.with_suffix(".part")
+        try:
+            unfinished.write_bytes(encoded)
+            unfinished.replace(path)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise

@@ -1,0 +1,123 @@
+"""Puts the edge worker together from its settings, and runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+
+from sedna_py.client.background_loop import BackgroundLoop
+from sedna_py.client.local_controller import InferenceCounts, LocalControllerReporter, WorkerIdentity
+from workers.edge.frames import FrameBuffer
+from workers.edge.http import HealthServer
+from workers.edge.metrics import EdgeMetrics
+from workers.edge.parts import buffer_policy, build_offloader, load_filter, prepare_sinks
+from workers.edge.pipeline import EdgePipeline, PipelineOptions, frames_inside
+from workers.edge.reader import FrameReader
+from workers.edge.sources import open_source
+from workers.inference.engine import EngineOptions
+from workers.inference.predictor import create_predictor
+from workers.settings import EdgeSettings
+
+LOG = logging.getLogger(__name__)
+
+
+class EdgeWorker:
+    """One edge worker. What is wrong with its settings is said before the model is loaded, which takes longer."""
+
+    def __init__(self, settings: EdgeSettings) -> None:
+        self._settings = settings
+        self._metrics = EdgeMetrics()
+        self._filter = load_filter(settings)
+        self._source = open_source(settings.video_url)
+        self._sinks = prepare_sinks(settings, self._source)
+        self._pipeline: EdgePipeline | None = None
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Load the model and process frames until the source ends or `stop`. Raises SednaError."""
+        with self._health():
+            pipeline = self._pipeline = self._build()
+            if self._stopped.is_set():
+                pipeline.stop()
+            with self._reports(pipeline):
+                LOG.info("processing %s", self._source.name)
+                pipeline.run()
+            LOG.info("done: %d frames, %d of them hard", pipeline.frames, pipeline.hard)
+
+    def stop(self) -> None:
+        """Take no more frames; `run` returns when those inside have left."""
+        self._stopped.set()
+        if self._pipeline is not None:
+            self._pipeline.stop()
+
+    def _build(self) -> EdgePipeline:
+        settings = self._settings
+        predictor = create_predictor(
+            settings.model_url,
+            model_name=settings.model_name,
+            estimator=settings.estimator,
+            detection_threshold=settings.detection_threshold,
+            options=EngineOptions(settings.device, settings.streams),
+        )
+        offloader = build_offloader(settings)
+        most_out = frames_inside(predictor, settings.offload_in_flight + settings.offload_waiting)
+        buffer = FrameBuffer(settings.buffer_frames, buffer_policy(settings, self._source), most_out)
+        reader = FrameReader(
+            self._source,
+            buffer,
+            stride=settings.frame_stride,
+            pace=settings.source_pace,
+            repeat=settings.source_repeat,
+            limit=settings.source_frames,
+        )
+        self._metrics.watch(
+            lambda: len(buffer), (lambda: offloader.pending) if offloader else (lambda: 0), lambda: buffer.dropped
+        )
+        options = PipelineOptions(
+            filter=self._filter,
+            filter_name=settings.hem_name or "",
+            mine_first=settings.mining_mode == "mining-then-inference",
+            display_threshold=settings.display_threshold,
+            deadline_s=settings.offload_deadline_ms / 1000,
+        )
+        sinks = [make(predictor.labels) for make in self._sinks]
+        return EdgePipeline(reader, buffer, predictor, offloader, sinks, options, self._metrics)
+
+    def _not_ready(self) -> str | None:
+        if self._stopped.is_set():
+            return "the worker is shutting down"
+        return "the model is being loaded" if self._pipeline is None else None
+
+    @contextlib.contextmanager
+    def _health(self) -> Iterator[None]:
+        if not self._settings.http_port:
+            yield
+            return
+        server = HealthServer(self._settings.http_port, self._metrics, self._not_ready)
+        try:
+            yield
+        finally:
+            server.close()
+
+    @contextlib.contextmanager
+    def _reports(self, pipeline: EdgePipeline) -> Iterator[None]:
+        settings = self._settings
+        if not settings.lc_server:
+            yield
+            return
+        identity = WorkerIdentity(settings.worker_name, settings.namespace, settings.service_name)
+        twice = settings.mining_mode == "inference-then-mining"  # upstream counts a hard frame twice in this mode
+
+        def counts() -> InferenceCounts:
+            return InferenceCounts(pipeline.frames + (pipeline.hard if twice else 0), pipeline.hard)
+
+        reporter = LocalControllerReporter(settings.lc_server, identity, counts, period_s=settings.lc_period_s)
+        loop = BackgroundLoop("reports")
+        loop.submit(reporter.run())
+        try:
+            yield
+        finally:
+            loop.run(reporter.stop(), timeout_s=5)
+            loop.close()

@@ -1,0 +1,64 @@
+"""The generic detector: any model file with openvino-model-api metadata, no user code needed."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from model_api.adapters import OpenvinoAdapter
+from model_api.models import DetectionModel
+from model_api.models.model import WrapperError
+
+from sedna_py.errors import ModelError
+from sedna_py.estimator import Frame, Inputs, Outputs
+from workers.inference.engine import last_line
+
+
+class GenericDetector:
+    """A HookEstimator around openvino-model-api's detection wrappers (SSD, YOLO families, ...).
+
+    model-api reads `model_info` from the file, embeds resize, layout, mean and scale in the graph, and decodes the outputs.
+    """
+
+    def __init__(self, detection_threshold: float | None = None) -> None:
+        self._threshold = detection_threshold
+        self._model: Any = None
+        self.labels: list[str] = []
+
+    def load(self, model_url: str) -> ov.Model:
+        """Return the graph with its pre-processing embedded. Raises ModelError if model-api does not know the model."""
+        path = Path(model_url)
+        if path.suffix == ".tflite":
+            raise ModelError(
+                f"{model_url!r} carries no model-api metadata (a .tflite never does); "
+                "write your own decoding and name it in ESTIMATOR=path/to/file.py:Class"
+            )
+        logging.getLogger("model_api").setLevel(logging.WARNING)
+        configuration = {} if self._threshold is None else {"confidence_threshold": self._threshold}
+        try:
+            adapter = OpenvinoAdapter(ov.Core(), str(path), model_parameters={})
+            self._model = DetectionModel.create_model(adapter, configuration=configuration, preload=False)
+        except (RuntimeError, WrapperError, ValueError, TypeError) as error:
+            raise ModelError(
+                f"{model_url!r} is not a detector that openvino-model-api knows: {last_line(error)}; "
+                "export it with model_info metadata, or name your own code in ESTIMATOR=path/to/file.py:Class"
+            ) from error
+        self.labels = [str(label) for label in self._model.labels or []]
+        return adapter.model
+
+    def preprocess(self, frame: Frame) -> tuple[Inputs, Any]:
+        """Wrap the frame for the graph, which resizes it itself."""
+        inputs, meta = self._model.base_preprocess(frame)
+        return inputs, meta
+
+    def postprocess(self, outputs: Outputs, meta: Any) -> list[list[float]]:
+        """Return `[xmin, ymin, xmax, ymax, score, class]` per object, in pixels of the original frame."""
+        found = self._model.postprocess(dict(outputs), meta)
+        boxes = np.asarray(found.bboxes, dtype=np.float64).reshape(-1, 4)
+        scores = np.asarray(found.scores, dtype=np.float64).reshape(-1, 1)
+        classes = np.asarray(found.labels, dtype=np.float64).reshape(-1, 1)
+        rows: list[list[float]] = np.hstack([boxes.round(1), scores.round(4), classes]).tolist()
+        return rows

@@ -1,0 +1,157 @@
+"""One face for every kind of model code: hand a frame in, hear the answer later."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+
+from sedna_py.errors import EstimatorError, MalformedBody
+from sedna_py.estimator import Estimator, HookEstimator, accepted_kwargs, import_object, instantiate
+from workers.inference.detector import GenericDetector
+from workers.inference.engine import AsyncEngine, EngineOptions, compile_model
+from workers.inference.model_files import find_model_file
+
+Answer = Callable[[Any], None]  # gets the result, or the exception
+
+
+class Predictor(Protocol):
+    """What the two workers run. `requests` is how many frames it can use at once; `labels` names its classes."""
+
+    requests: int
+    labels: list[str]
+
+    def submit(self, data: Any, answer: Answer) -> None:
+        """Start on one frame (BGR, uint8, height x width x 3); wait while the model is full. `answer` is called once."""
+
+    def close(self) -> None:
+        """Wait for what is under way and let go of the model."""
+
+
+class HookPredictor:
+    """Runs a HookEstimator: the worker's own engine between its hooks."""
+
+    def __init__(self, estimator: HookEstimator, model_url: str, options: EngineOptions) -> None:
+        self._estimator = estimator
+        self._engine = AsyncEngine(compile_model(estimator.load(model_url), options))
+        self.requests = self._engine.requests
+        self.streams = self._engine.streams
+        self.labels: list[str] = list(getattr(estimator, "labels", []))
+
+    def submit(self, data: Any, answer: Answer) -> None:
+        """Pre-process here, in the caller's thread; post-process in OpenVINO's."""
+        try:
+            inputs, meta = self._estimator.preprocess(as_frame(data))
+        except Exception as error:  # noqa: BLE001 - user code; its frame must be answered whatever it raises
+            answer(error)
+            return
+        self._engine.submit(inputs, lambda outputs: answer(self._decode(outputs, meta)))
+
+    def warm_up(self) -> None:
+        """Run one grey picture through, so that the first real frame does not pay for lazy set-up."""
+        finished = threading.Event()
+        answers: list[Any] = []
+
+        def note(answer: Any) -> None:
+            answers.append(answer)
+            finished.set()
+
+        self.submit(np.full((480, 640, 3), 114, np.uint8), note)
+        if not finished.wait(timeout=120):
+            raise EstimatorError("the model did not answer its first frame within 120 s")
+        if isinstance(answers[0], Exception):
+            failed = type(answers[0]).__name__
+            raise EstimatorError(f"the model failed on its first frame: {failed}: {answers[0]}") from answers[0]
+
+    def close(self) -> None:
+        """Wait for what is under way."""
+        self._engine.close()
+
+    def _decode(self, outputs: Any, meta: Any) -> Any:
+        if isinstance(outputs, Exception):
+            return outputs
+        try:
+            return self._estimator.postprocess(outputs, meta)
+        except Exception as error:  # noqa: BLE001 - user code, as above
+            return error
+
+
+class EstimatorPredictor:
+    """Runs an upstream-style estimator in threads: one call at a time, unless the class says `thread_safe = True`."""
+
+    def __init__(self, estimator: Estimator, requests: int = 0) -> None:
+        self._estimator = estimator
+        parallel = (requests or os.cpu_count() or 1) if getattr(estimator, "thread_safe", False) else 1
+        self.requests = parallel
+        self.streams = parallel
+        self.labels: list[str] = list(getattr(estimator, "labels", []))
+        self._free = threading.Semaphore(parallel + 1)  # one waits ready, so that no thread idles between two frames
+        self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="estimator")
+
+    def submit(self, data: Any, answer: Answer) -> None:
+        """Hand a frame (turned to RGB, as upstream's scripts send it) or any other data to `predict`."""
+        self._free.acquire()
+        self._threads.submit(self._predict, data, answer)
+
+    def close(self) -> None:
+        """Wait for what is under way."""
+        self._threads.shutdown(wait=True)
+
+    def _predict(self, data: Any, answer: Answer) -> None:
+        result: Any
+        try:
+            if isinstance(data, np.ndarray) and data.ndim == 3:
+                data = np.ascontiguousarray(data[..., ::-1])
+            result = self._estimator.predict(data)
+        except Exception as error:  # noqa: BLE001 - user code, as above
+            result = error
+        finally:
+            self._free.release()
+        answer(result)
+
+
+def as_frame(data: Any) -> Any:
+    """Return the BGR frame that `data` is. Raises MalformedBody where it is no picture."""
+    if isinstance(data, np.ndarray) and data.ndim == 3 and data.shape[2] == 3 and data.dtype == np.uint8:
+        return data
+    raise MalformedBody("the data is no picture; send height x width x 3 numbers from 0 to 255 (RGB), or a JPEG or PNG")
+
+
+def load_estimator(estimator: Any, model_url: str) -> Any:
+    """Instantiate upstream-style model code and let it load the model. Raises EstimatorError in one line."""
+    try:
+        instance = instantiate(estimator)
+        instance.load(**accepted_kwargs(instance.load, {"model_url": model_url}))
+    except Exception as error:
+        raise EstimatorError(f"the estimator could not load {model_url!r}: {type(error).__name__}: {error}") from error
+    return instance
+
+
+def is_hook_estimator(estimator: Any) -> bool:
+    """Tell the two forms apart by the hooks, which upstream's form does not have."""
+    return all(callable(getattr(estimator, hook, None)) for hook in ("load", "preprocess", "postprocess"))
+
+
+def create_predictor(
+    model_url: str,
+    *,
+    model_name: str | None = None,
+    estimator: str | None = None,
+    detection_threshold: float | None = None,
+    options: EngineOptions | None = None,
+) -> HookPredictor | EstimatorPredictor:
+    """Load the model with the user's code if `estimator` names some, else with the generic detector, and warm it."""
+    options = options or EngineOptions()
+    code = GenericDetector(detection_threshold) if estimator is None else import_object(estimator)
+    if inspect.isclass(code) and is_hook_estimator(code):
+        code = code()
+    if not is_hook_estimator(code):
+        return EstimatorPredictor(load_estimator(code, model_url))
+    predictor = HookPredictor(code, str(find_model_file(model_url, model_name)), options)
+    predictor.warm_up()
+    return predictor

@@ -1,0 +1,175 @@
+"""What the two workers read from their environment: the contract's variables, and ours beside them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from sedna_py.settings import Settings
+
+MIB = 1024 * 1024
+
+
+class WorkerSettings(Settings):
+    """What both workers need to know."""
+
+    namespace: str = Field("", alias="NAMESPACE", description="the namespace of the service")
+    service_name: str = Field("", alias="SERVICE_NAME", description="the name of the JointInferenceService")
+    worker_name: str = Field("", alias="WORKER_NAME", description="a name for this worker, unique in its service")
+    job_name: str = Field("sedna", alias="JOB_NAME", description="the URL prefix of the cloud worker, 'sedna' upstream")
+    model_url: str = Field(alias="MODEL_URL", description="the path of the model file, or of the folder that has it")
+    model_name: str | None = Field(None, alias="MODEL_NAME", description="the file name of the model in that folder")
+    estimator: str | None = Field(
+        None, alias="ESTIMATOR", description="package.module:Class or path/to/file.py:Class of your own model code"
+    )
+    detection_threshold: float | None = Field(
+        None,
+        alias="DETECTION_THRESHOLD",
+        ge=0,
+        le=1,
+        description="a number from 0 to 1: boxes with a lower score are not detections (default: the model's own)",
+    )
+    streams: int = Field(
+        0,
+        alias="INFERENCE_STREAMS",
+        ge=0,
+        le=256,
+        description="how many frames the model works on at once; 0 = automatic",
+    )
+    device: str = Field("CPU", alias="INFERENCE_DEVICE", description="an OpenVINO device: CPU, GPU, NPU or AUTO")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", alias="LOG_LEVEL", description="DEBUG, INFO, WARNING or ERROR"
+    )
+    log_format: Literal["text", "json"] = Field("text", alias="LOG_FORMAT", description="text or json")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: str) -> str:
+        return value.upper()
+
+
+class CloudSettings(WorkerSettings):
+    """What the cloud worker needs to know."""
+
+    bind_ip: str = Field(
+        "0.0.0.0",  # noqa: S104 - a server in a pod; upstream's "own address" falls back to loopback without a route
+        alias="BIG_MODEL_BIND_IP",
+        description="the address to listen on",
+    )
+    bind_port: int = Field(5000, alias="BIG_MODEL_BIND_PORT", ge=1, le=65535, description="a port from 1 to 65535")
+    max_concurrency: int = Field(
+        0,
+        alias="MAX_CONCURRENCY",
+        ge=0,
+        le=1024,
+        description="requests in the model at once; 0 = what the model can use",
+    )
+    max_waiting: int = Field(
+        64, alias="MAX_WAITING", ge=0, le=100_000, description="requests that may wait; more are answered 429"
+    )
+    max_body_bytes: int = Field(
+        64 * MIB, alias="MAX_BODY_BYTES", ge=1024, description="bytes of the largest request body; more is answered 413"
+    )
+    max_image_pixels: int = Field(
+        50_000_000, alias="MAX_IMAGE_PIXELS", ge=1, description="pixels of the largest picture; more is answered 413"
+    )
+    request_timeout_s: float = Field(
+        30.0, alias="REQUEST_TIMEOUT_S", gt=0, le=3600, description="seconds for a request that brings no deadline"
+    )
+    drain_s: float = Field(
+        10.0, alias="DRAIN_S", ge=0, le=600, description="seconds that requests under way get to end after SIGTERM"
+    )
+
+
+class EdgeSettings(WorkerSettings):
+    """What the edge worker needs to know."""
+
+    video_url: str = Field(
+        alias="video_url",
+        description="a video file, a folder of pictures, a camera's number, or an rtsp:// or http(s):// address",
+    )
+    frame_stride: int = Field(1, alias="FRAME_STRIDE", ge=1, description="1 for every frame, n for every n-th")
+    source_pace: float = Field(
+        0.0,
+        alias="SOURCE_PACE",
+        ge=0,
+        le=1000,
+        description="frames/s at which a file is played as a camera would; 0 = as fast as it can be processed",
+    )
+    source_repeat: int = Field(
+        1, alias="SOURCE_REPEAT", ge=0, description="how often a file or folder is played; 0 = for ever"
+    )
+    source_frames: int = Field(
+        0, alias="SOURCE_FRAMES", ge=0, description="how many frames are taken before the worker ends; 0 = all"
+    )
+    buffer_frames: int = Field(
+        16, alias="BUFFER_FRAMES", ge=1, le=1024, description="frames between source and model, 1 to 1024"
+    )
+    buffer_policy: Literal["auto", "wait", "drop-oldest"] = Field(
+        "auto",
+        alias="BUFFER_POLICY",
+        description="auto (files wait, live sources drop the oldest), wait, or drop-oldest",
+    )
+    mining_mode: Literal["inference-then-mining", "mining-then-inference"] = Field(
+        "inference-then-mining", alias="MINING_MODE", description="inference-then-mining or mining-then-inference"
+    )
+    hem_name: str | None = Field(None, alias="HEM_NAME", description="the name of a filter; unset: no frame is hard")
+    hem_parameters: str | None = Field(
+        None, alias="HEM_PARAMETERS", description='JSON: [{"key": "...", "value": "..."}]'
+    )
+    hem_module: str | None = Field(
+        None, alias="HEM_MODULE", description="the module or .py file that registers your own filter"
+    )
+    display_threshold: float = Field(
+        0.0,
+        alias="DISPLAY_THRESHOLD",
+        ge=0,
+        le=1,
+        description="a number from 0 to 1: boxes with a lower score are left out of the answer, after the filter saw them",
+    )
+    cloud_host: str = Field(
+        "", alias="BIG_MODEL_IP", description="the cloud worker's address; unset: no cloud is asked"
+    )
+    cloud_port: int = Field(5000, alias="BIG_MODEL_PORT", ge=1, le=65535, description="a port from 1 to 65535")
+    offload_deadline_ms: int = Field(
+        2000,
+        alias="OFFLOAD_DEADLINE_MS",
+        ge=1,
+        le=600_000,
+        description="milliseconds until a hard frame must be answered",
+    )
+    offload_in_flight: int = Field(
+        8, alias="OFFLOAD_IN_FLIGHT", ge=1, le=256, description="requests to the cloud at once, 1 to 256"
+    )
+    offload_waiting: int = Field(
+        8, alias="OFFLOAD_WAITING", ge=0, le=1024, description="hard frames that may wait for a request, 0 to 1024"
+    )
+    offload_when_full: Literal["edge-answer", "wait"] = Field(
+        "edge-answer",
+        alias="OFFLOAD_WHEN_FULL",
+        description="edge-answer (the edge never waits) or wait (for measurements on files)",
+    )
+    jpeg_quality: int = Field(85, alias="JPEG_QUALITY", ge=1, le=100, description="a JPEG quality from 1 to 100")
+    decisions_file: str | None = Field(
+        None, alias="DECISIONS_FILE", description="a path for the decision log (JSON lines)"
+    )
+    annotated_video: str | None = Field(
+        None, alias="ANNOTATED_VIDEO", description="a path ending in .mp4 or .avi for the video with boxes"
+    )
+    all_examples_dir: str | None = Field(
+        None, alias="all_examples_inference_output", description="a folder for every frame with its final boxes"
+    )
+    hard_cloud_dir: str | None = Field(
+        None, alias="hard_example_cloud_inference_output", description="a folder for hard frames with the cloud's boxes"
+    )
+    hard_edge_dir: str | None = Field(
+        None, alias="hard_example_edge_inference_output", description="a folder for hard frames with the edge's boxes"
+    )
+    lc_server: str | None = Field(
+        None, alias="LC_SERVER", description="http://host:port that takes the inference counts; unset: none are sent"
+    )
+    lc_period_s: float = Field(30.0, alias="LC_PERIOD", gt=0, le=86400, description="seconds between those reports")
+    http_port: int = Field(
+        0, alias="EDGE_HTTP_PORT", ge=0, le=65535, description="a port for /healthz, /readyz and /metrics; 0 = none"
+    )
