@@ -7,7 +7,9 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +17,12 @@ import typer
 from rich.console import Console
 
 from sedna_py.api.child_names import Role
+from sedna_py.api.joint_inference_service import JointInferenceService
 from sedna_py.errors import ManifestError, SednaError, SettingsError
+from sedna_py.local.compare_service import Clip, Session
+from sedna_py.local.comparison_run import ServiceRun
 from sedna_py.local.manifests import Manifests, load_manifests
+from sedna_py.local.ports import free_port
 from sedna_py.local.supervisor import LocalService
 from sedna_py.local.worker_plan import LocalOptions, plan_workers
 from sedna_py.settings import redact
@@ -70,25 +76,71 @@ def run(
     Example: sedna run service.yaml --set video_url=my.mp4
     """
     manifests = load(files, models)
-    if len(manifests.services) != 1:
-        raise SettingsError(f"the files hold {len(manifests.services)} services; give one at a time")
-    service = manifests.services[0]
+    service = only_service(manifests)
     overrides = {"DECISIONS_FILE": str(decisions.resolve()), **assignments(settings)}
     if video is not None:
         overrides["ANNOTATED_VIDEO"] = str(video.resolve())
-    options = LocalOptions(
-        directory=files[0].resolve().parent,
-        port=port or _free_port(),
-        host_root=host_root.resolve(),
-        inherited=dict(os.environ),
-        overrides={Role.EDGE: overrides},
-    )
+    options = local_options(files[0], port=port or free_port(), host_root=host_root, edge=overrides)
     plans = plan_workers(service, manifests.models_for(service), options)
     for note in (note for plan in plans.values() for note in plan.notes):
         err.print(f"note: {note}", markup=False, style="yellow")
     decisions.parent.mkdir(parents=True, exist_ok=True)
     until_stopped(LocalService(plans, say).run())
     out.print(f"decision log: {decisions}", markup=False)
+
+
+@app.command()
+def compare(
+    files: Files,
+    models: ModelFiles = [],  # noqa: B006
+    host_root: HostRoot = Path("/"),
+    source: Annotated[
+        str | None, typer.Option(help="A video file, camera number or rtsp:// address instead of the service's own.")
+    ] = None,
+    target: Annotated[Path, typer.Option("--out", help="Folder for the decision logs and report.html.")] = Path("out"),
+    frames: Annotated[int, typer.Option(help="At most this many frames; 0 means all.")] = 600,
+    seconds: Annotated[float, typer.Option(help="How much of a live source is recorded.")] = 15,
+    settings: Settings = [],  # noqa: B006
+) -> None:
+    """Show what joint inference buys on a video: watch it live, then edge only, joint and cloud only on the same frames.
+
+    Example: sedna compare service.yaml --source my.mp4
+    """
+    from workers.edge.clips import pictures, record
+    from workers.edge.sources import local_path, open_source
+
+    manifests = load(files, models)
+    service = only_service(manifests)
+    chosen = assignments(settings) | ({"video_url": source} if source is not None else {})
+    options = local_options(files[0], port=0, host_root=host_root, edge=chosen)
+    planned = plan_workers(service, manifests.models_for(service), replace(options, port=1))[Role.EDGE]
+    video = source or planned.environment.get("video_url", "")
+    if not video:
+        raise SettingsError("the service sets no video_url; give one with --source")
+    # Relative to where the worker would look for it; an address or a camera's number passes unchanged.
+    relative = source is None and "://" not in video and not video.isdigit()
+    opened = open_source(str(planned.directory / video) if relative else video)
+    if opened.live:
+        err.print(f"recording {seconds:g} s of {opened.name} ...", markup=False)
+        video = str(record(opened, seconds, target / "recording.mp4"))
+        opened = open_source(video)
+    else:
+        video = str((planned.directory if relative else Path()).joinpath(local_path(video)).resolve())
+    opened.close()
+    edge = {**chosen, "video_url": video, "SOURCE_FRAMES": str(frames), "SOURCE_REPEAT": "1"}
+    count = min(opened.frames, frames) if frames and opened.frames else opened.frames or frames
+    session = Session(
+        run=ServiceRun(service, manifests.models_for(service), options, edge),
+        clip=Clip(opened.name, count, opened.fps, partial(pictures, video)),
+        out=target,
+        command=" ".join(["sedna", *sys.argv[1:]]),
+        console=out,
+    )
+    until_stopped(_compare(session))
+
+
+async def _compare(session: Session) -> None:
+    out.print(f"report: {session.conclude(await session.runs())}", markup=False)
 
 
 @app.command("exec", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -110,6 +162,25 @@ def load(files: list[Path], models: list[Path]) -> Manifests:
     for warning in manifests.warnings:
         err.print(str(warning), markup=False, style="yellow")
     return manifests
+
+
+def only_service(manifests: Manifests) -> JointInferenceService:
+    """Return the one service of the files. Raises SettingsError where there are more."""
+    if len(manifests.services) != 1:
+        names = ", ".join(service.name for service in manifests.services)
+        raise SettingsError(f"the files hold {len(manifests.services)} services ({names}); give one at a time")
+    return manifests.services[0]
+
+
+def local_options(file: Path, *, port: int, host_root: Path, edge: Mapping[str, str]) -> LocalOptions:
+    """Return how a service of `file` runs here; `edge` are variables of the edge worker that win over the service's."""
+    return LocalOptions(
+        directory=file.resolve().parent,
+        port=port,
+        host_root=host_root.resolve(),
+        inherited=dict(os.environ),
+        overrides={Role.EDGE: edge},
+    )
 
 
 def assignments(settings: list[str]) -> dict[str, str]:
@@ -139,12 +210,6 @@ def until_stopped(work: Coroutine[Any, Any, Any]) -> Any:
             return await task
 
     return asyncio.run(cancellable())
-
-
-def _free_port() -> int:
-    from sedna_py.local.ports import free_port
-
-    return free_port()
 
 
 def main() -> None:

@@ -7,11 +7,15 @@ SednaError
 ├── EstimatorError           a user's estimator that cannot be imported, loaded or called
 ├── ModelError               a model file that is missing or is not a model
 ├── SourceError              a frame source that cannot be opened or read
+├── FileError                a file that cannot be fetched, stored or read (file_ops); also an OSError
 ├── ProtocolError            bytes that are not what their Content-Type promises
 │   ├── UnsupportedMediaType     a Content-Type that nobody here speaks
 │   ├── MalformedBody            not JSON, not an image, or JSON of another shape
+│   │   └── InvalidPredictRequest    with the list that upstream's clients find in a 422 (protocol.sedna_json)
 │   └── BodyTooLarge             more bytes, or more pixels, than the limit
-└── CloudUnavailable         the cloud gave no usable answer; `cause` says why
+├── CloudUnavailable         the cloud gave no usable answer; `cause` says why
+│   └── CloudFailure             the same inside the client, with what the circuit breaker makes of it (client.failures)
+└── WorkerFailed             a local worker process that cannot be kept running (local.supervisor)
 
 The messages are for people: one line that says what is wrong and what to write or do instead.
 """

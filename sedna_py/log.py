@@ -34,10 +34,16 @@ class LineFormatter(logging.Formatter):
         return f"{moment} {record.levelname} {self._worker} {message}{pairs}"
 
 
+def _is_ours_or_serious(record: logging.LogRecord) -> bool:
+    """Drop the small talk of libraries that log through the root logger, which no level of their own can silence."""
+    return record.name != "root" or record.levelno >= logging.WARNING
+
+
 def configure_logging(*, level: str = "INFO", worker: str, as_json: bool = False) -> None:
     """Send every log line of this process to standard error in one form."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(worker, as_json))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("httpx", "httpcore", "uvicorn.access", "asyncio"):
+    handler.addFilter(_is_ours_or_serious)
+    for chatty in ("httpx", "httpcore", "uvicorn", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

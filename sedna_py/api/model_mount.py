@@ -25,7 +25,7 @@ VOLUME_NAME_MAX: Final = 63
 _DOWNLOADED: Final = frozenset({"s3", "http", "https"})
 _ARCHIVES: Final = (".tar", ".tar.gz", ".zip")
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE | re.ASCII)
-_BAD_ESCAPE: Final = re.compile(r"%(?![0-9a-f]{2}).{0,2}", re.IGNORECASE | re.ASCII)
+_BAD_ESCAPE: Final = re.compile(r"%(?![0-9a-f]{2})[!-~]{0,2}", re.IGNORECASE | re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -39,7 +39,10 @@ class MountKind(StrEnum):
 
 @dataclass(frozen=True)
 class ModelMount:
-    """What MODEL_URL becomes and which volume has to be mounted for it; directories end with a slash."""
+    """What MODEL_URL becomes and which volume has to be mounted for it.
+
+    `host_directory` None with a volume name means an empty volume that an init container, called with `download_args`, fills.
+    """
 
     kind: MountKind
     model_url: str
@@ -115,7 +118,7 @@ def _download(url: str) -> ModelMount:
     return ModelMount(
         MountKind.DOWNLOAD,
         model_url=directory.rstrip("/") if path.endswith(_ARCHIVES) else path,
-        container_directory=DOWNLOAD_DIRECTORY + "/",
+        container_directory=DOWNLOAD_DIRECTORY,
         volume_name=DOWNLOAD_VOLUME,
         download_args=(url, directory),
     )

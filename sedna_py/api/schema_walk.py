@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -41,23 +41,19 @@ def describe(model: type[BaseModel], place: Place) -> str:
 
 def unknown_fields(model: type[BaseModel], value: Any, place: Place = ()) -> Iterator[Finding]:
     """Find the fields that the models do not know; inside pods only those that look like a slip of one they know."""
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from unknown_fields(model, item, (*place, index))
-    elif isinstance(value, Mapping):
-        fields = fields_by_alias(model)
-        for key, item in value.items():
-            if isinstance(key, str):
-                yield from _field_findings(model, fields, key, item, (*place, key))
+    if not isinstance(value, Mapping):
+        return
+    fields = fields_by_alias(model)
+    for key, item in value.items():
+        if isinstance(key, str):
+            yield from _field_findings(model, fields, key, item, (*place, key))
 
 
 def _field_findings(
     model: type[BaseModel], fields: Mapping[str, FieldInfo], key: str, value: Any, place: Place
 ) -> Iterator[Finding]:
     if key in fields:
-        below = nested_model(fields[key].annotation)
-        if below is not None:
-            yield from unknown_fields(below, value, place)
+        yield from _findings_below(fields[key], value, place)
         return
     kept = model.model_config.get("extra") == "allow"
     meant = near_miss(key, fields, _SLIP if kept else 0.6)
@@ -65,3 +61,18 @@ def _field_findings(
         yield warning(place, f"is not a field that is read here; did you mean {meant}?")
     elif not kept:
         yield warning(place, "is not a field of this resource and is ignored; remove it")
+
+
+def _findings_below(field: FieldInfo, value: Any, place: Place) -> Iterator[Finding]:
+    below = nested_model(field.annotation)
+    if below is None:
+        return
+    if not _is_list(field.annotation):
+        yield from unknown_fields(below, value, place)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unknown_fields(below, item, (*place, index))
+
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is list or any(_is_list(part) for part in get_args(annotation))

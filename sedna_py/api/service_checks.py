@@ -72,7 +72,7 @@ def _image_findings(side: str, worker: CloudWorker) -> Iterator[Finding]:
         if not container.image:
             yield error(
                 ("spec", side, "template", "spec", "containers", index, "image"),
-                f"is missing; write the image of container {container.name}",
+                f"is missing; write the image of container {show(container.name)}",
             )
 
 
@@ -85,8 +85,8 @@ def _metric_findings(side: str, worker: CloudWorker) -> Iterator[Finding]:
             if only in {None, container.name} and _request(container, resource) is None:
                 yield warning(
                     ("spec", side, "template", "spec", "containers", index, "resources", "requests", resource),
-                    f"is missing, so the autoscaler cannot compute the {resource} utilization of container"
-                    f" {container.name}; write what it needs, such as {'500m' if resource == 'cpu' else '512Mi'}",
+                    f"is missing, so the autoscaler cannot compute the utilization of container"
+                    f" {show(container.name)}; write what it needs, such as {'500m' if resource == 'cpu' else '512Mi'}",
                 )
     names = [container.name for container in containers]
     for position, metric in enumerate(worker.hpa.metrics or ()):
@@ -95,7 +95,7 @@ def _metric_findings(side: str, worker: CloudWorker) -> Iterator[Finding]:
             hint = did_you_mean(source.container, names)
             yield warning(
                 ("spec", side, "hpa", "metrics", position, "containerResource", "container"),
-                f"is {show(source.container)}, which is not in the template{hint or ';'} write {' or '.join(names)}",
+                f"is {show(source.container)}, which is not in the template{hint or ';'} write {' or '.join(map(show, names))}",
             )
 
 

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from sedna_py.api.finding import Finding, Place, error
 from sedna_py.api.schema_walk import describe
-from sedna_py.api.wording import did_you_mean, near_miss, show
+from sedna_py.api.wording import did_you_mean, near_miss, path_text, show
 
 _KEY_MARK: Final = "[key]"
 
@@ -35,7 +35,7 @@ def _missing(model: type[BaseModel], document: Mapping[Any, Any], place: Place) 
     wanted = str(place[-1])
     slip = near_miss(wanted, _keys_beside(document, place), cutoff=0.8)
     if slip is not None:
-        return f"is missing; write {wanted} in place of {slip}"
+        return f"is missing; write {wanted} in place of {path_text([slip])}"
     description = describe(model, place).rstrip(".")
     return (
         f"is missing; write it ({description[:1].lower()}{description[1:]})" if description else "is missing; write it"
@@ -93,7 +93,7 @@ _WORDINGS: Final[Mapping[str, Callable[[ErrorDetails, str], str]]] = {
     "list_type": _kind("a list, each item beginning with '- '"),
     "dict_type": _kind("a mapping, 'name: value' on each line"),
     "model_type": _kind("a mapping, 'name: value' on each line"),
-    "too_short": _kind("at least one item"),
+    "too_short": lambda details, leaf: "is an empty list; write at least one item",
     "string_too_short": _kind("some text"),
     "greater_than_equal": _bound(">=", "ge"),
     "less_than_equal": _bound("<=", "le"),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 LONGEST_VALUE: Final = 60
+_LONGEST_WORD: Final = 300  # comparing costs quadratic time; the longest name of an object has 253 characters
 _PLAIN_KEY: Final = re.compile(r"[\w$-]+")
 
 
@@ -36,7 +37,11 @@ def show(value: Any) -> str:
 
 def _quoted(text: str) -> str:
     cut = text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
-    return json.dumps(cut, ensure_ascii=False)
+    # A line break or a control code of a user's text must not reach a log or a terminal.
+    return "".join(
+        character if character.isprintable() else json.dumps(character)[1:-1]
+        for character in json.dumps(cut, ensure_ascii=False)
+    )
 
 
 def path_text(place: Sequence[str | int]) -> str:
@@ -45,7 +50,7 @@ def path_text(place: Sequence[str | int]) -> str:
     for part in place:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif _PLAIN_KEY.fullmatch(part):
+        elif _PLAIN_KEY.fullmatch(part) and len(part) <= LONGEST_VALUE:
             text += f".{part}" if text else part
         else:
             text += f"[{_quoted(part)}]"
@@ -54,6 +59,8 @@ def path_text(place: Sequence[str | int]) -> str:
 
 def near_miss(word: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the candidate that was probably meant (0 <= cutoff <= 1: how similar it must be), or None."""
+    if len(word) > _LONGEST_WORD:
+        return None
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=cutoff)
     return by_lower[matches[0]] if matches else None

@@ -90,6 +90,14 @@ class CircuitBreaker:
         """The state; an open circuit stays open until somebody asks after its cool-down."""
         return self._state
 
+    def would_refuse(self, now: float) -> bool:
+        """Whether `allow` would refuse; takes no permit, so it may be asked from any thread."""
+        if self._state is BreakerState.CLOSED:
+            return False
+        if self._state is BreakerState.OPEN and now < self._reopens_at:
+            return True
+        return self._probe is not None and now < self._probe_expires_at
+
     def allow(self, now: float) -> Permit | Refusal:
         """Decide whether one more request may be made."""
         if self._state is BreakerState.CLOSED:

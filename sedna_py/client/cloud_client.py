@@ -10,8 +10,8 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import httpx
 
@@ -21,9 +21,19 @@ from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import CloudUnavailable, MalformedBody, SettingsError
 from sedna_py.protocol import sedna_json
 from sedna_py.protocol.causes import OffloadCause
-from sedna_py.protocol.headers import SERVER_TIMING, RequestHeaders, new_request_id, parse_server_timing
+from sedna_py.protocol.headers import (
+    MAX_DEADLINE_MS,
+    SERVER_TIMING,
+    RequestHeaders,
+    new_request_id,
+    parse_server_timing,
+)
+
+T = TypeVar("T")
 
 _MAX_ERROR_CHARS: Final = 200
+# A frame that spent more than this part of its deadline waiting for a connection would come too late anyway.
+_WAIT_SHARE: Final = 0.9
 # What a keep-alive connection raises if the other side went away while it was idle.
 _BROKEN_WHILE_IDLE: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
@@ -58,7 +68,7 @@ class _Call:
     attempts: int = 0
     new_connection: bool = False
     reply_begun: bool = False
-    fresh: bool = field(default=False, kw_only=True)
+    fresh: bool = False
 
     async def trace(self, event: str, _info: dict[str, Any]) -> None:
         """Follow the transport: whether it connected, and whether a reply began."""
@@ -92,6 +102,10 @@ class CloudClient:
     def breaker_state(self) -> BreakerState:
         """The state of the circuit, for metrics."""
         return self._breaker.state
+
+    def would_refuse(self) -> bool:
+        """Whether a request made now would fail with the cause `circuit_open`; for who can spare itself the encoding."""
+        return self._breaker.would_refuse(self._clock())
 
     async def predict(
         self, body: bytes, media_type: str, *, frame_id: str = "", deadline_s: float | None = None
@@ -138,7 +152,6 @@ class CloudClient:
         return httpx.AsyncClient(
             transport=transport,
             trust_env=False,
-            timeout=httpx.Timeout(None, connect=settings.connect_timeout_s),
             limits=httpx.Limits(
                 max_connections=settings.max_connections,
                 max_keepalive_connections=keepalive,
@@ -152,7 +165,7 @@ class CloudClient:
         budget_s = self._settings.deadline_s if deadline_s is None else deadline_s
         if not budget_s > 0:
             raise CloudUnavailable(OffloadCause.DEADLINE_EXCEEDED, "the deadline had passed before the cloud was asked")
-        return budget_s
+        return min(budget_s, MAX_DEADLINE_MS / 1000)
 
     def _permit(self, now: float) -> Permit:
         decision = self._breaker.allow(now)
@@ -167,7 +180,7 @@ class CloudClient:
         try:
             async with asyncio.timeout(call.deadline - self._clock()):
                 return await self._send_or_repeat(call)
-        except Exception as error:  # noqa: BLE001 - whatever a transport raises, the frame needs a cause
+        except Exception as error:
             raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> CloudFailure:
@@ -193,9 +206,15 @@ class CloudClient:
             self._root + call.path,
             content=call.body or None,
             headers=self._headers(call),
+            timeout=self._timeout(call),
             extensions={"trace": call.trace},
         ) as response:
             return _Answer(response.status_code, response.headers, await self._read_bounded(response))
+
+    def _timeout(self, call: _Call) -> httpx.Timeout:
+        # The deadline around the whole request bounds the rest.
+        wait_s = max(call.deadline - self._clock(), 0.0) * _WAIT_SHARE
+        return httpx.Timeout(None, connect=self._settings.connect_timeout_s, pool=wait_s)
 
     def _headers(self, call: _Call) -> dict[str, str]:
         left_s = call.deadline - self._clock()
@@ -210,7 +229,9 @@ class CloudClient:
         if declared.isdecimal() and int(declared[:20]) > limit:
             return None
         chunks = bytearray()
-        async for chunk in response.aiter_raw():
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise httpx.DecodingError("the reply is compressed, which was not asked for")
+        async for chunk in response.aiter_bytes():
             chunks += chunk
             if len(chunks) > limit:
                 return None
@@ -227,7 +248,7 @@ def _checked(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
-def _read[T](answer: _Answer, decode: Callable[[bytes], T]) -> T:
+def _read(answer: _Answer, decode: Callable[[bytes], T]) -> T:
     """Return the decoded body of a 200. Raises CloudFailure."""
     if answer.status != 200:
         text = (answer.body or b"")[:_MAX_ERROR_CHARS].decode("utf-8", "replace")

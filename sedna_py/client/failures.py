@@ -20,7 +20,7 @@ CAUSES: Final[dict[type[BaseException], OffloadCause]] = {
     UnicodeError: OffloadCause.CONNECT_FAILED,  # a host name that cannot be written in ASCII
     httpx.ReadTimeout: OffloadCause.DEADLINE_EXCEEDED,
     httpx.WriteTimeout: OffloadCause.DEADLINE_EXCEEDED,
-    httpx.PoolTimeout: OffloadCause.DEADLINE_EXCEEDED,
+    httpx.PoolTimeout: OffloadCause.QUEUE_FULL,  # every connection was busy
     httpx.TimeoutException: OffloadCause.DEADLINE_EXCEEDED,
     TimeoutError: OffloadCause.DEADLINE_EXCEEDED,
     httpx.ReadError: OffloadCause.CONNECTION_LOST,
@@ -59,7 +59,9 @@ class CloudFailure(CloudUnavailable):
 def failure_of_exception(error: Exception) -> CloudFailure:
     """Map what a transport raised; the message names the exception, whose own text may be empty."""
     cause = next(CAUSES[kind] for kind in type(error).__mro__ if kind in CAUSES)
-    return CloudFailure(cause, f"{cause}: {type(error).__name__}: {error}".rstrip(": "))
+    # A request that never got a connection says nothing about the cloud.
+    outcome = Outcome.ABANDONED if cause is OffloadCause.QUEUE_FULL else Outcome.FAILURE
+    return CloudFailure(cause, f"{cause}: {type(error).__name__}: {error}".rstrip(": "), outcome)
 
 
 def failure_of_status(status: int, text: str) -> CloudFailure:

@@ -94,8 +94,11 @@ class LocalControllerReporter:
         self._ended.clear()
         try:
             async with httpx.AsyncClient(transport=self._transport, trust_env=False, timeout=self._timeout_s) as client:
-                while not self._stopping.is_set():
+                ending = False
+                while not ending:
                     await self._period()
+                    # Looked at before the report: one that began earlier may lack the last figures.
+                    ending = self._stopping.is_set()
                     await self._report(client)
         finally:
             self._ended.set()

@@ -17,12 +17,12 @@ class ClientSettings(BaseModel):
     connect_timeout_s: float = Field(
         default=1.0,
         gt=0,
-        description="Seconds to make a connection. An edge that is cut off may get no refusal at all, so it must be short.",
+        description="Seconds to make a connection. A cut-off edge may get no refusal at all, so it is short.",
     )
     deadline_s: float = Field(
         default=2.0,
         gt=0,
-        description="Seconds from call to decoded reply, all included. A later answer is worth less than the edge's own.",
+        description="Seconds from call to decoded reply, all included. A later answer is of no use to a live video.",
     )
     max_connections: int = Field(
         default=8,
@@ -33,22 +33,22 @@ class ClientSettings(BaseModel):
     keepalive_s: float = Field(
         default=5.0,
         ge=0,
-        description="Seconds an idle connection is kept. It saves a round trip, but one that outlives an outage may be dead.",
+        description="Seconds an idle connection is kept. Saves a round trip; one that outlives an outage may be dead.",
     )
     max_reply_bytes: int = Field(
         default=8_000_000,
         ge=1,
-        description="Bytes of a reply at most. Thousands of boxes fit; a misled or hostile server cannot fill the memory.",
+        description="Bytes of a reply at most. Thousands of boxes fit; no server can fill the memory.",
     )
     failure_threshold: int = Field(
         default=5,
         ge=1,
-        description="Failures in a row that open the circuit. More than a pod that restarts costs, fewer than one notices.",
+        description="Failures in a row that open the circuit. Forgives a hiccup, yet acts within a second of video.",
     )
     cooldown_s: float = Field(
         default=1.0,
         gt=0,
-        description="Seconds until the first probe of an open circuit. Most restarts of a pod behind a Service are over by then.",
+        description="Seconds until the first probe of an open circuit. Short, as most breaks of a link are.",
     )
     backoff_factor: float = Field(
         default=2.0,
@@ -63,7 +63,7 @@ class ClientSettings(BaseModel):
     probe_timeout_s: float = Field(
         default=5.0,
         gt=0,
-        description="Seconds after which a probe that never came back is replaced. Longer than the deadline of a request.",
+        description="Seconds after which a probe that never came back is replaced. Longer than a request's deadline.",
     )
 
     @model_validator(mode="after")

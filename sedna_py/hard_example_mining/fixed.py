@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from sedna_py.hard_example_mining.base import BaseFilter, Decision
+from sedna_py.hard_example_mining.parameter import Parameter
 
 
 class CloudOnlyFilter(BaseFilter):
     """Every frame is hard. Source: Sedna's `CloudOnly`."""
+
+    PARAMETERS: ClassVar[tuple[Parameter[Any], ...]] = ()
 
     def __init__(self, **_ignored: object) -> None:
         """Take no parameter."""
@@ -19,6 +22,8 @@ class CloudOnlyFilter(BaseFilter):
 
 class EdgeOnlyFilter(BaseFilter):
     """No frame is hard. Source: Sedna's `EdgeOnly`."""
+
+    PARAMETERS: ClassVar[tuple[Parameter[Any], ...]] = ()
 
     def __init__(self, **_ignored: object) -> None:
         """Take no parameter."""

@@ -21,11 +21,15 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run's decision log, and what went wrong in it beyond single frames (a worker that died), one line each."""
+    """One run's decision log, and what went wrong in it beyond single frames (a worker that died), one line each.
+
+    `full_speed` is a second log of the same mode with the frames played as fast as they go, for the frames per second only.
+    """
 
     mode: Mode
     records: Sequence[DecisionRecord]
     problems: tuple[str, ...] = ()
+    full_speed: Sequence[DecisionRecord] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Column:
     mode: Mode
     summary: RunSummary
     agreement: Agreement | None
+    full_speed: float | None = None  # frames per second
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,15 @@ def compare(runs: Sequence[Run]) -> Comparison:
     """Compute every figure; the reference is what the big model answered in the first cloud-only run."""
     ordered = sorted(runs, key=lambda run: list(Mode).index(run.mode))
     reference = next((answered_by_cloud(run.records) for run in ordered if run.mode is Mode.CLOUD_ONLY), None)
-    columns = tuple(Column(run.mode, summarize(run.records), _against(run, reference)) for run in ordered)
+    columns = tuple(
+        Column(
+            run.mode,
+            summarize(run.records),
+            _against(run, reference),
+            summarize(run.full_speed).frames_per_second if run.full_speed else None,
+        )
+        for run in ordered
+    )
     return Comparison(columns, None if reference is None else len(reference))
 
 
@@ -140,7 +153,12 @@ _ROWS: tuple[tuple[str, str, str, Cell], ...] = (
         "against the boxes of cloud only",
         _of_agreement(lambda a: f"{formats.percent(a.precision, 1)} / {formats.percent(a.recall, 1)}"),
     ),
-    ("hard", "Hard frames", "frames that the filter doubted", _of_summary(lambda s: _counted_share(s.hard, s.frames))),
+    (
+        "hard",
+        "Hard frames",
+        "doubted by the filter; all of them in cloud only",
+        _of_summary(lambda s: _counted_share(s.hard, s.frames)),
+    ),
     ("offloaded", "Frames sent to the cloud", "", _of_summary(lambda s: _counted_share(s.offloaded, s.frames))),
     ("cloud_answered", "Frames answered by the cloud", "", _of_summary(lambda s: formats.number(s.cloud_answered))),
     (
@@ -173,5 +191,11 @@ _ROWS: tuple[tuple[str, str, str, Cell], ...] = (
         "Frames per second",
         "first capture until last result",
         _of_summary(lambda s: formats.number(s.frames_per_second, 1)),
+    ),
+    (
+        "full_speed",
+        "Frames per second at full speed",
+        "a run of its own, the frames as fast as they go",
+        lambda column, comparison: formats.number(column.full_speed, 1),
     ),
 )

@@ -27,15 +27,9 @@ MODES: Mapping[Mode, Mapping[str, str]] = {
     # The filter judges the raw frame, so that the little model is not asked at all.
     Mode.CLOUD_ONLY: {"HEM_NAME": "CloudOnly", "HEM_PARAMETERS": "null", "MINING_MODE": "mining-then-inference"},
 }
-# As fast as the frames can be processed, with little in flight: the figures are of each frame's way, not of a queue.
-MEASURED: Mapping[str, str] = {
-    "SOURCE_PACE": "0",
-    "BUFFER_FRAMES": "2",
-    "OFFLOAD_IN_FLIGHT": "2",
-    "OFFLOAD_WAITING": "0",
-    "OFFLOAD_WHEN_FULL": "wait",
-    "OFFLOAD_DEADLINE_MS": "10000",
-}
+# For every hard frame to be answered by the cloud, however slow it is: the reference needs them all, and a file can wait.
+PATIENT: Mapping[str, str] = {"OFFLOAD_WHEN_FULL": "wait", "OFFLOAD_DEADLINE_MS": "30000", "BUFFER_POLICY": "wait"}
+FULL_SPEED: Mapping[str, str] = {**PATIENT, "SOURCE_PACE": "0"}
 Watch = Callable[[list[DecisionRecord]], None]
 
 
@@ -53,8 +47,7 @@ class ServiceRun:
 
         Raises WorkerFailed, or ManifestError for a service that cannot be run.
         """
-        decisions.parent.mkdir(parents=True, exist_ok=True)
-        decisions.unlink(missing_ok=True)
+        _make_way(decisions)
         edge = {**self.edge, **extra, "DECISIONS_FILE": str(decisions.resolve())}
         options = replace(self.options, port=self.options.port or free_port(), overrides={Role.EDGE: edge})
         local = LocalService(plan_workers(self.service, self.models, options), say)
@@ -65,8 +58,18 @@ class ServiceRun:
             following.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await following
-        with decisions.open(encoding="utf-8") as lines:
-            return list(read_records(lines))
+        return await asyncio.to_thread(read_log, decisions)
+
+
+def read_log(decisions: Path) -> list[DecisionRecord]:
+    """Return the records of a finished decision log. Raises MalformedBody."""
+    with decisions.open(encoding="utf-8") as lines:
+        return list(read_records(lines))
+
+
+def _make_way(decisions: Path) -> None:
+    decisions.parent.mkdir(parents=True, exist_ok=True)
+    decisions.unlink(missing_ok=True)
 
 
 async def _follow(decisions: Path, watch: Watch) -> None:

@@ -88,8 +88,8 @@ def _numbers(snapshot: LiveSnapshot) -> list[tuple[str, str]]:
         ("hard", formats.percent(snapshot.hard_share)),
         ("sent", formats.kilobytes(snapshot.bytes_sent)),
         ("cloud p50", formats.milliseconds(snapshot.cloud_p50_ms)),
-        ("waiting", formats.number(snapshot.frames_waiting)),
-        ("offloads", formats.number(snapshot.offloads_waiting)),
+        ("frames waiting", formats.number(snapshot.frames_waiting)),
+        ("offloads in flight", formats.number(snapshot.offloads_waiting)),
     ]
 
 

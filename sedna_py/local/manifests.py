@@ -32,6 +32,12 @@ _PATTERNS: Final[Mapping[str, re.Pattern[str]]] = {
     ),
 }
 
+MAX_DEPTH: Final = 100
+"""Most mappings and lists inside of each other; the composer of libyaml recurses and crashes on very deep ones."""
+
+_TOO_DEEP: Final = f"is nested more than {MAX_DEPTH} levels deep; write it flatter"
+_MAX_EVENTS: Final = 4 * MAX_NODES  # a value has at most two events, and an empty document three
+_FASTEST: Final[type[yaml.SafeLoader]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SILENT_KINDS: Final = frozenset({"Secret"})
 _LISTS: Final = frozenset({"List", "JointInferenceServiceList", "ModelList"})
 
@@ -47,7 +53,7 @@ class LocatedFinding:
     def __str__(self) -> str:
         place = f"{self.source}, document {self.document}" if self.document else self.source
         prefix = "warning: " if self.finding.level == "warning" else ""
-        return f"{prefix}{place}: {self.finding}" if place else f"{prefix}{self.finding}"
+        return f"{prefix}{place}: {self.finding}"
 
 
 @dataclass(frozen=True)
@@ -179,7 +185,7 @@ def _text(path: Path) -> str:
 
 
 def _loader(text: str) -> yaml.SafeLoader:
-    loader: yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    loader: yaml.SafeLoader = _FASTEST(text)
     loader.yaml_implicit_resolvers = {
         first: [(tag, _PATTERNS.get(tag, pattern)) for tag, pattern in resolvers]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -187,15 +193,30 @@ def _loader(text: str) -> yaml.SafeLoader:
     return loader
 
 
+def _refuse_huge(text: str) -> None:
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_FASTEST)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise _Unreadable(_TOO_DEEP)
+        if count > _MAX_EVENTS:
+            raise _Unreadable(f"has more than {MAX_NODES} values; split it into several files")
+
+
 def _parsed(text: str) -> Iterator[Any]:
     try:
+        _refuse_huge(text)
         loader = _loader(text)
         try:
             left = MAX_NODES
             while loader.check_node():
                 node = loader.get_node()
-                left -= _expanded_size(node, left)
-                yield loader.construct_document(node)
+                if node is not None:
+                    left -= _expanded_size(node, left)
+                    yield loader.construct_document(node)
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as failure:
@@ -203,10 +224,9 @@ def _parsed(text: str) -> Iterator[Any]:
     except yaml.YAMLError as failure:
         reason = str(getattr(failure, "reason", failure)).splitlines()[0]
         raise _Unreadable(f"is not YAML: {reason}") from failure
-    except RecursionError as failure:
-        raise _Unreadable("is nested too deeply; write it flatter") from failure
-    except (ValueError, OverflowError) as failure:
-        raise _Unreadable("has a number that cannot be read; write it in quotes") from failure
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as failure:
+        # What PyYAML's constructors raise for `!!bool x`, `!!int ''` or a number of thousands of digits.
+        raise _Unreadable("has a number or tagged value that cannot be read; write it in quotes") from failure
 
 
 def _marked(failure: yaml.MarkedYAMLError) -> str:
@@ -215,26 +235,31 @@ def _marked(failure: yaml.MarkedYAMLError) -> str:
     return f"is not usable YAML{place}: {failure.problem or failure.context}"
 
 
-def _expanded_size(root: yaml.Node | None, limit: int) -> int:
-    """Count the nodes below `root` with every alias written out; _Unreadable beyond `limit` or for a loop."""
-    sizes: dict[int, int] = {}
+def _expanded_size(root: yaml.Node, limit: int) -> int:
+    """Count the nodes below `root` with every alias written out.
+
+    _Unreadable beyond `limit` nodes or MAX_DEPTH levels, and for an alias inside of what it stands for.
+    """
+    measured: dict[int, tuple[int, int]] = {}  # number of nodes and of levels
     open_nodes: set[int] = set()
 
-    def size(node: yaml.Node) -> int:
-        known = sizes.get(id(node))
-        if known is not None:
-            return known
+    def measure(node: yaml.Node) -> tuple[int, int]:
+        if id(node) in measured:
+            return measured[id(node)]
         if id(node) in open_nodes:
             raise _Unreadable("has an alias inside of what it stands for; write it out")
         open_nodes.add(id(node))
-        total = 1 + sum(size(child) for child in _children(node))
-        open_nodes.discard(id(node))
-        if total > limit:
+        below = [measure(child) for child in _children(node)]
+        size, depth = 1 + sum(part[0] for part in below), 1 + max((part[1] for part in below), default=0)
+        if size > limit:
             raise _Unreadable(f"has more than {MAX_NODES} values with its aliases written out; split it or use fewer")
-        sizes[id(node)] = total
-        return total
+        if depth > MAX_DEPTH + 1:
+            raise _Unreadable(_TOO_DEEP)
+        open_nodes.discard(id(node))
+        measured[id(node)] = (size, depth)
+        return size, depth
 
-    return size(root) if root is not None else 0
+    return measure(root)[0]
 
 
 def _children(node: yaml.Node) -> Iterator[yaml.Node]:

@@ -29,6 +29,8 @@ METHOD = (
     "agreement says how well a run stands in for it, not how often either is right.",
     "Bytes are those that the logs state as sent; a frame of which any were sent counts as sent to the cloud.",
     "Latency runs from capture until the result was handed on. Percentiles are interpolated linearly.",
+    "Where a run at full speed was made, the frames per second are of that run, and every other figure is of the run in "
+    "which the frames came at the clip's own speed, as a camera gives them.",
 )
 
 

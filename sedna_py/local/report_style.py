@@ -105,7 +105,7 @@ svg text { fill: var(--soft); font-size: 12px; }
   } .facts { grid-template-columns: 1fr; gap: 0; }
   .facts dd { margin-bottom: 8px; } }
 @media print { main { max-width: none; padding: 0; } body { font-size: 11pt; } h2 { break-after: avoid; }
-  .tiles { grid-template-columns: repeat(4, 1fr); } .wide svg:not(.swatch), table { min-width: 0; }
+  .tiles, .pair { grid-template-columns: repeat(2, minmax(0, 1fr)); } .wide svg:not(.swatch), table { min-width: 0; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
 

@@ -33,9 +33,13 @@ def render_tiles(comparison: Comparison) -> str:
         ),
         Tile("Bytes sent", lambda c: float(c.summary.bytes_sent) if c.summary.frames else None, formats.kilobytes),
         Tile("Latency, p50", lambda c: c.summary.total_ms.p50 if c.summary.total_ms else None, formats.milliseconds),
-        Tile("Frames per second", lambda c: c.summary.frames_per_second, lambda v: formats.number(v, 1)),
+        Tile("Frames per second", _speed, lambda v: formats.number(v, 1)),
     ]
     return f'<div class="tiles">{"".join(_render(tile, comparison) for tile in tiles)}</div>'
+
+
+def _speed(column: Column) -> float | None:
+    return column.summary.frames_per_second if column.full_speed is None else column.full_speed
 
 
 def _agreeing(column: Column, comparison: Comparison) -> float | None:

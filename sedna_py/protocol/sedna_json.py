@@ -43,8 +43,7 @@ def encode_request(data: object, **extra: object) -> bytes:
     Raises MalformedBody for data that is no list, for NaN and for anything that JSON cannot carry.
     """
     if isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim and data.size:
-        # The rest is never empty as text: "{}" or "{...}", whose brace closes the whole.
-        rest = _encode(extra)[1:]
+        rest = _encode(extra)[1:]  # the other keys and the brace that closes the whole
         return b"".join((b'{"data":', _uint8_text(data), b"," if extra else b"", rest))
     return _encode({"data": _as_list(data, "data"), **extra})
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 import uvicorn
 from fastapi import FastAPI
 
-from sedna_py.errors import SednaError, SettingsError
+from sedna_py.errors import SednaError
 from workers.cloud.app import create_app
 from workers.cloud.big_model import AnyPredictor, BigModel, Limits
 from workers.cloud.metrics import CloudMetrics
 from workers.cloud.routes import RouteOptions
+from workers.listening import listen
 
 LOG = logging.getLogger(__name__)
-BACKLOG = 1024
 KEEP_ALIVE_S = 300  # upstream's
 
 
@@ -49,27 +49,9 @@ def serve(load: Callable[[], AnyPredictor], options: ServerOptions) -> None:
 
     Raises SettingsError if the address is taken, and whatever `load` raises.
     """
-    listener = bind(options.host, options.port)
+    listener = listen(options.host, options.port, setting="BIG_MODEL_BIND_PORT")
     with contextlib.closing(listener):
         asyncio.run(_serve(load, options, listener))
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Return a bound socket. Raises SettingsError in one line where that cannot be."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)  # here and not later: with SO_REUSEADDR two may bind, but only one may listen
-    except OSError as error:
-        listener.close()
-        raise SettingsError(
-            f"cannot listen on {host}:{port}: {error.strerror}; "
-            "end what uses that port, or write another in BIG_MODEL_BIND_PORT"
-        ) from None
-    listener.setblocking(False)
-    return listener
 
 
 async def _serve(load: Callable[[], AnyPredictor], options: ServerOptions, listener: socket.socket) -> None:

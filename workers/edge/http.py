@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 from collections.abc import Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
 
-from sedna_py.errors import SettingsError
 from workers.edge.metrics import EdgeMetrics
 from workers.health import health_routes
+from workers.listening import listen
 
 
 class _Server(uvicorn.Server):
@@ -27,7 +26,7 @@ class HealthServer:
     def __init__(self, port: int, metrics: EdgeMetrics, not_ready: Callable[[], str | None]) -> None:
         app = FastAPI(openapi_url=None)
         app.include_router(health_routes(metrics.registry, not_ready, metrics.collect))
-        self._socket = _bind(port)
+        self._socket = listen("", port, setting="EDGE_HTTP_PORT")
         self.port = int(self._socket.getsockname()[1])
         self._server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="health", daemon=True)
@@ -38,16 +37,3 @@ class HealthServer:
         self._server.should_exit = True
         self._thread.join(timeout=5)
         self._socket.close()
-
-
-def _bind(port: int) -> socket.socket:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("", port))
-    except OSError as error:
-        listener.close()
-        raise SettingsError(
-            f"cannot listen on port {port}: {error.strerror}; write another port in EDGE_HTTP_PORT, or 0 for none"
-        ) from None
-    return listener

@@ -20,7 +20,14 @@ class FrameReader(threading.Thread):
     """
 
     def __init__(
-        self, source: FrameSource, buffer: FrameBuffer, *, stride: int = 1, pace: float = 0, repeat: int = 1, limit: int = 0
+        self,
+        source: FrameSource,
+        buffer: FrameBuffer,
+        *,
+        stride: int = 1,
+        pace: float = 0,
+        repeat: int = 1,
+        limit: int = 0,
     ) -> None:
         super().__init__(name="frame-reader", daemon=True)
         self._source = source

@@ -109,6 +109,7 @@ class LiveStream:
 
     def __iter__(self) -> Iterator[Frame]:
         pause = 0.5
+        picture: Any
         while not self._closed.is_set():
             read, picture = _read(self._capture) if self._capture is not None else (False, None)
             if read:

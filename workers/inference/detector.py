@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,13 @@ from model_api.models.model import WrapperError
 from sedna_py.errors import ModelError
 from sedna_py.estimator import Frame, Inputs, Outputs
 from workers.inference.engine import last_line
+
+
+class GraphOnly(OpenvinoAdapter):  # type: ignore[misc]  # model-api has no types
+    """model-api's adapter without its engine: it embeds the pre-processing, the worker compiles and runs the graph."""
+
+    def load_model(self) -> None:
+        """Compile nothing."""
 
 
 class GenericDetector:
@@ -36,17 +42,16 @@ class GenericDetector:
                 f"{model_url!r} carries no model-api metadata (a .tflite never does); "
                 "write your own decoding and name it in ESTIMATOR=path/to/file.py:Class"
             )
-        logging.getLogger("model_api").setLevel(logging.WARNING)
         configuration = {} if self._threshold is None else {"confidence_threshold": self._threshold}
         try:
-            adapter = OpenvinoAdapter(ov.Core(), str(path), model_parameters={})
+            adapter = GraphOnly(ov.Core(), str(path), model_parameters={})
             self._model = DetectionModel.create_model(adapter, configuration=configuration, preload=False)
         except (RuntimeError, WrapperError, ValueError, TypeError) as error:
             raise ModelError(
                 f"{model_url!r} is not a detector that openvino-model-api knows: {last_line(error)}; "
                 "export it with model_info metadata, or name your own code in ESTIMATOR=path/to/file.py:Class"
             ) from error
-        self.labels = [str(label) for label in self._model.labels or []]
+        self.labels = [str(label) for label in self._model.get_param("labels") or []]
         return adapter.model
 
     def preprocess(self, frame: Frame) -> tuple[Inputs, Any]:

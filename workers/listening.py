@@ -1,0 +1,29 @@
+"""Sockets that a worker listens on."""
+
+from __future__ import annotations
+
+import socket
+
+from sedna_py.errors import SettingsError
+
+BACKLOG = 1024
+
+
+def listen(host: str, port: int, *, setting: str) -> socket.socket:
+    """Return a listening TCP socket; port 0 takes a free one. Raises SettingsError that names the `setting` to change."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol must be named: asyncio switches Nagle off only for a socket that says it is TCP, and a reply that leaves in
+    # two pieces would else wait 40 ms for the client's delayed acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)  # here and not later: with SO_REUSEADDR two may bind, but only one may listen
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"cannot listen on {host or '*'}:{port}: {error.strerror}; "
+            f"end what uses that port, or write another in {setting}"
+        ) from None
+    listener.setblocking(False)
+    return listener
