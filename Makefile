@@ -7,7 +7,7 @@ OUT    ?= out
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check bench docs format clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +40,9 @@ check: $(VENV)/.dev ## ruff, mypy strict, import contracts
 
 bench: $(VENV)/.dev ## figures as ratios against a limit measured in the same run
 	@$(BIN)/python -m tests.bench
+
+docs: $(VENV)/.dev ## write the pages that are made from the code
+	@$(BIN)/python -m workers.settings_table > docs/settings.md
 
 format: $(VENV)/.dev ## let ruff rewrite the code
 	@$(BIN)/ruff check --fix .

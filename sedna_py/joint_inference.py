@@ -8,6 +8,7 @@ notice is off until it is asked for: see `JointInferenceSettings`.
 
 from __future__ import annotations
 
+import logging
 import threading
 from copy import deepcopy
 from types import TracebackType
@@ -20,7 +21,7 @@ from sedna_py.client.local_controller import InferenceCounts, LocalControllerRep
 from sedna_py.client.settings import ClientSettings
 from sedna_py.cloud_link import CloudAnswer, CloudLink, LinkOptions
 from sedna_py.context import Context
-from sedna_py.errors import SednaError
+from sedna_py.errors import SednaError, SettingsError
 from sedna_py.hard_example_mining import BaseFilter, decide, make_filter
 from sedna_py.host_address import get_host_ip
 from sedna_py.job import JobBase, PostProcess, find_post_process
@@ -37,6 +38,7 @@ from sedna_py.mining import (
     take_cloud,
 )
 from sedna_py.model_loading import call_with_data
+from sedna_py.protocol.causes import OffloadCause
 
 __all__ = ["BigModelService", "JointInference"]
 
@@ -58,8 +60,9 @@ class JointInference(JobBase):
         self.hard_example_mining_algorithm = _load_filter(hard_example_mining or self.get_hem_algorithm_from_config())
         self.load_model()
         self._totals = _Totals()
+        client = self._make_client()
         self._loop = BackgroundLoop("sedna-joint-inference")
-        self.cloud = CloudLink(self._make_client(), self._loop, self._link_options())
+        self.cloud = CloudLink(client, self._loop, self._link_options())
         self._reporter = self._start_reporter()
 
     @classmethod
@@ -137,7 +140,8 @@ class JointInference(JobBase):
         name = post_process if isinstance(post_process, str) else None
         reply = self.cloud.ask(data, name, kwargs)
         if reply.result is None:
-            self.log.error("get cloud result error: %s", reply.detail)
+            known = reply.cause is OffloadCause.CIRCUIT_OPEN  # said when it opened; not again for every example
+            self.log.log(logging.DEBUG if known else logging.ERROR, "get cloud result error: %s", reply.detail)
         return reply
 
     def _make_client(self) -> CloudClient:
@@ -160,9 +164,12 @@ class JointInference(JobBase):
         if not self._settings.lc_server:
             return None
         identity = WorkerIdentity(self.worker_name, self.namespace, self.job_name)
-        reporter = LocalControllerReporter(
-            self._settings.lc_server, identity, self._totals.read, period_s=self._settings.lc_period_s
-        )
+        server, period_s = self._settings.lc_server, self._settings.lc_period_s
+        try:
+            reporter = LocalControllerReporter(server, identity, self._totals.read, period_s=period_s)
+        except SettingsError as error:
+            self.log.warning("no reports are sent: %s", error)
+            return None
         self._loop.submit(reporter.run())
         return reporter
 

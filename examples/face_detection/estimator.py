@@ -28,6 +28,7 @@ Frame = NDArray[np.uint8]
 IOU_SAME_FACE = 0.3  # MediaPipe's min_suppression_threshold for these models
 MAX_BOXES = 20
 MAX_CANDIDATES = 200  # bounds the work on a frame where half the anchors fire
+TINY = float(np.finfo(np.float32).tiny)
 LOGIT_LIMIT = 80.0  # exp() of more overflows float32
 
 
@@ -92,12 +93,12 @@ def areas(boxes: Floats) -> Floats:
     return np.asarray(np.maximum(boxes[:, 2] - boxes[:, 0], 0) * np.maximum(boxes[:, 3] - boxes[:, 1], 0))
 
 
-def overlaps(boxes: Floats) -> Floats:
-    """Return the intersection over union (n, n) of every two corner boxes (n, 4); 0 where neither has an area."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    side = np.maximum(np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]) - low, 0)
-    shared, area = side[..., 0] * side[..., 1], areas(boxes)
-    return np.asarray(shared / np.maximum(area[:, None] + area - shared, np.finfo(np.float32).tiny))
+def overlap_with_first(boxes: Floats) -> Floats:
+    """Return the intersection over union (n) of corner boxes (n, 4) with the first of them; 0 where neither has an area."""
+    side = np.minimum(boxes[:, 2:], boxes[0, 2:]) - np.maximum(boxes[:, :2], boxes[0, :2])
+    np.maximum(side, 0, out=side)
+    shared, area = side[:, 0] * side[:, 1], areas(boxes)
+    return np.asarray(shared / np.maximum(area + area[0] - shared, TINY))
 
 
 def blend(boxes: Floats, scores: Floats, limit: int = MAX_BOXES) -> tuple[Floats, Floats]:
@@ -107,16 +108,15 @@ def blend(boxes: Floats, scores: Floats, limit: int = MAX_BOXES) -> tuple[Floats
     """
     order = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
     boxes, scores = boxes[order], scores[order]
-    same = (overlaps(boxes) > IOU_SAME_FACE) | np.eye(len(boxes), dtype=bool)  # also a box of no area leaves the list
-    left = np.ones(len(boxes), bool)
     faces: list[Floats] = []
     best: list[np.float32] = []
-    while left.any() and len(best) < limit:
-        first = int(left.argmax())
-        weights = np.where(left & same[first], scores, 0)
-        faces.append(weights @ boxes / weights.sum())
-        best.append(scores[first])
-        left &= ~same[first]
+    while len(scores) and len(best) < limit:
+        same = overlap_with_first(boxes) > IOU_SAME_FACE
+        same[0] = True  # also a box of no area leaves the list
+        weights = scores[same]
+        faces.append(weights @ boxes[same] / weights.sum())
+        best.append(scores[0])
+        boxes, scores = boxes[~same], scores[~same]
     return np.asarray(faces, np.float32).reshape(-1, 4), np.asarray(best, np.float32)
 
 

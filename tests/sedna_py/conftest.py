@@ -48,7 +48,7 @@ class LoopbackServer:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_GET = do_POST
+            do_GET = do_POST  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -74,11 +74,31 @@ def loopback() -> Iterator[LoopbackServer]:
     server.close()
 
 
-_READ = (
-    "JOB_NAME SERVICE_NAME NAMESPACE WORKER_NAME MODEL_URL MODEL_NAME MODEL_PATH MODEL_LOAD_MODE BACKEND_TYPE LC_SERVER "
-    "LC_PERIOD BIG_MODEL_IP BIG_MODEL_PORT BIG_MODEL_BIND_IP BIG_MODEL_BIND_PORT HEM_NAME HEM_PARAMETERS MINING_MODE "
-    "OFFLOAD_DEADLINE_MS OFFLOAD_FORMAT UNWRAP_CLOUD_REPLY CLOUD_POST_PROCESS COUNT_HARD_ONCE"
-).split()
+_READ = [
+    "JOB_NAME",
+    "SERVICE_NAME",
+    "NAMESPACE",
+    "WORKER_NAME",
+    "MODEL_URL",
+    "MODEL_NAME",
+    "MODEL_PATH",
+    "MODEL_LOAD_MODE",
+    "BACKEND_TYPE",
+    "LC_SERVER",
+    "LC_PERIOD",
+    "BIG_MODEL_IP",
+    "BIG_MODEL_PORT",
+    "BIG_MODEL_BIND_IP",
+    "BIG_MODEL_BIND_PORT",
+    "HEM_NAME",
+    "HEM_PARAMETERS",
+    "MINING_MODE",
+    "OFFLOAD_DEADLINE_MS",
+    "OFFLOAD_FORMAT",
+    "UNWRAP_CLOUD_REPLY",
+    "CLOUD_POST_PROCESS",
+    "COUNT_HARD_ONCE",
+]
 
 
 @pytest.fixture

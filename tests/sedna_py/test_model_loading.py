@@ -49,7 +49,7 @@ def test_no_model_at_all():
 
 
 def test_a_missing_file_is_upstreams_error():
-    with pytest.raises(FileExistsError, match="^/no/such.pb miss$"):
+    with pytest.raises(FileExistsError, match=r"^/no/such\.pb miss$"):
         load_estimator(Recorder, ModelLocation("/no/such.pb", path_in_folder="/no/such.pb"))
 
 

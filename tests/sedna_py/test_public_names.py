@@ -7,7 +7,7 @@ import pytest
 
 import sedna_py
 
-HEAVY = "openvino cv2 fastapi kopf kubernetes typer rich httpx numpy pydantic".split()
+HEAVY = ["openvino", "cv2", "fastapi", "kopf", "kubernetes", "typer", "rich", "httpx", "numpy", "pydantic"]
 MEASURE = """
 import sys, time
 begun = time.perf_counter()

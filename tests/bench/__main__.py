@@ -1,0 +1,77 @@
+"""`make bench`: figures as ratios against a limit or a peer measured in the same run; single times mean little here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from sedna_py.local.compare_service import cpu_name
+from tests.bench.cloud import CloudFigures, measure_cloud
+from tests.bench.edge import EdgeFigures, measure_edge, median
+from tests.bench.pairs import Pair, face_pair, helmet_pair
+from tests.bench.wire import measure_bytes
+
+
+def main() -> None:
+    """Print the figures; `--json FILE` also writes them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each pair of figures is measured, in turn")
+    parser.add_argument("--json", type=Path, help="file for the figures of every round")
+    chosen = parser.parse_args()
+    print(
+        f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores; medians of {chosen.rounds} rounds, in turn [lowest .. highest]"
+    )
+    pairs = [pair for pair in (face_pair(), helmet_pair()) if pair is not None]
+    figures = {pair.name: bench(pair, chosen.rounds) for pair in pairs}
+    if chosen.json:
+        chosen.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def bench(pair: Pair, rounds: int) -> dict[str, object]:
+    """Measure one pair and print its figures."""
+    print(f"\n{pair.name}: {pair.clip.name}")
+    edge = measure_edge(pair, rounds)
+    report_edge(edge)
+    jpeg, listed, size = measure_bytes(pair)
+    print(
+        f"  hard frame on the wire, {size[0]}x{size[1]}: JPEG {jpeg / 1000:.1f} kB, JSON list {listed / 1e6:.2f} MB:"
+        f" 1/{listed / jpeg:.0f}  (wanted: 1/100 or less)"
+    )
+    cloud = measure_cloud(pair, rounds, frames=60 if pair.name == "face" else 12)
+    report_cloud(cloud)
+    return {"edge": asdict(edge), "bytes": {"jpeg": jpeg, "json": listed}, "cloud": asdict(cloud)}
+
+
+def report_edge(edge: EdgeFigures) -> None:
+    """Print the edge's share of the limit."""
+    print(
+        f"  edge pipeline over limit (decode + AsyncInferQueue): {spread(edge.ratios)}  (wanted: 0.85)"
+        f"   {median(edge.worker):.0f} of {median(edge.limit):.0f} frames/s"
+    )
+
+
+def report_cloud(cloud: CloudFigures) -> None:
+    """Print what a frame costs beside the bare model."""
+    bare, http = median(cloud.bare), median(cloud.http)
+    print(
+        f"  cloud path over bare model, one frame at a time: {spread(over(cloud.http, cloud.bare))}   {http:.1f} over {bare:.1f} ms"
+    )
+    print(f"    decoding the JPEG alone: {spread(over(cloud.decode, cloud.bare))}   {median(cloud.decode):.1f} ms")
+    print(f"    a JSON list to the same server: {spread(over(cloud.json, cloud.bare))}   {median(cloud.json):.1f} ms")
+
+
+def over(ours: list[float], theirs: list[float]) -> list[float]:
+    """Return the ratios round by round."""
+    return [a / b for a, b in zip(ours, theirs, strict=True)]
+
+
+def spread(values: list[float]) -> str:
+    """Return median, lowest and highest."""
+    return f"{median(values):.2f} [{min(values):.2f} .. {max(values):.2f}]"
+
+
+if __name__ == "__main__":
+    main()
