@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Coroutine, Mapping
@@ -20,9 +20,9 @@ from sedna_py.api.child_names import Role
 from sedna_py.api.joint_inference_service import JointInferenceService
 from sedna_py.errors import ManifestError, SednaError, SettingsError
 from sedna_py.local.compare_service import Clip, Session
-from sedna_py.local.comparison_run import ServiceRun
+from sedna_py.local.comparison_run import ServiceRun, make_way
 from sedna_py.local.manifests import Manifests, load_manifests
-from sedna_py.local.ports import free_port
+from sedna_py.local.ports import free_port, require_free
 from sedna_py.local.supervisor import LocalService
 from sedna_py.local.worker_plan import LocalOptions, plan_workers
 from sedna_py.settings import redact
@@ -34,14 +34,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the workers have sessions of their own and get none of them
+PATIENCE_S = 60.0  # for the cloud to be ready, before the edge of `sedna run` starts without it
 COLOURS = {Role.EDGE: "green", Role.CLOUD: "blue"}
 
 Files = Annotated[list[Path], typer.Argument(help="YAML files with the service and its Models.", show_default=False)]
 ModelFiles = Annotated[list[Path], typer.Option("--models", help="More YAML files with Models.", show_default=False)]
 HostRoot = Annotated[
     Path, typer.Option(help="A folder that stands for the node's /, for hostPath volumes and Model urls.")
+]
+Source = Annotated[
+    str | None,
+    typer.Option(
+        help="A video file, folder of pictures, camera number or rtsp:// address instead of the service's own.",
+        show_default=False,
+    ),
 ]
 Settings = Annotated[
     list[str], typer.Option("--set", help="NAME=VALUE: an environment variable of the edge worker.", show_default=False)
@@ -64,28 +73,40 @@ def run(
     files: Files,
     models: ModelFiles = [],  # noqa: B006
     host_root: HostRoot = Path("/"),
-    port: Annotated[int, typer.Option(help="The cloud worker's port on this machine; 0 takes a free one.")] = 5000,
-    decisions: Annotated[Path, typer.Option(help="Where the decision log goes.")] = Path("out/decisions.jsonl"),
-    video: Annotated[Path | None, typer.Option(help="Also write the video with boxes, to this .mp4 file.")] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The cloud worker's port on this machine; 0 takes a free one.")
+    ] = 5000,
+    source: Source = None,
+    decisions: Annotated[
+        Path, typer.Option(help="Where the decision log goes; that of an earlier run is replaced.")
+    ] = Path("out/decisions.jsonl"),
+    video: Annotated[
+        Path | None, typer.Option(help="Also write the video with boxes, to this .mp4 file.", show_default=False)
+    ] = None,
     settings: Settings = [],  # noqa: B006
 ) -> None:
     """Run a service's two workers as processes on this machine, with the environment that the cluster would give them.
 
-    It ends when the edge's source ends, or at Ctrl-C. A worker that crashes is started again.
+    It ends with status 0 when the edge's source ends, and at Ctrl-C. A worker that crashes is started again; with status 1
+    it ends when one does not stay up. The edge starts when the cloud is ready, or after a minute without it.
 
-    Example: sedna run service.yaml --set video_url=my.mp4
+    Example: sedna run service.yaml --source my.mp4 --set SOURCE_PACE=25
     """
     manifests = load(files, models)
     service = only_service(manifests)
     overrides = {"DECISIONS_FILE": str(decisions.resolve()), **assignments(settings)}
+    if source is not None:
+        overrides["video_url"] = located(source, Path.cwd())
     if video is not None:
         overrides["ANNOTATED_VIDEO"] = str(video.resolve())
     options = local_options(files[0], port=port or free_port(), host_root=host_root, edge=overrides)
     plans = plan_workers(service, manifests.models_for(service), options)
     for note in (note for plan in plans.values() for note in plan.notes):
         err.print(f"note: {note}", markup=False, style="yellow")
-    decisions.parent.mkdir(parents=True, exist_ok=True)
-    until_stopped(LocalService(plans, say).run())
+    local = LocalService(plans, say)
+    require_free(options.port)
+    make_way(decisions)
+    until_stopped(local.run(cloud_first_s=PATIENCE_S, insist=False))
     out.print(f"decision log: {decisions}", markup=False)
 
 
@@ -94,66 +115,83 @@ def compare(
     files: Files,
     models: ModelFiles = [],  # noqa: B006
     host_root: HostRoot = Path("/"),
-    source: Annotated[
-        str | None, typer.Option(help="A video file, camera number or rtsp:// address instead of the service's own.")
-    ] = None,
+    source: Source = None,
     target: Annotated[Path, typer.Option("--out", help="Folder for the decision logs and report.html.")] = Path("out"),
-    frames: Annotated[int, typer.Option(help="At most this many frames; 0 means all.")] = 600,
-    seconds: Annotated[float, typer.Option(help="How much of a live source is recorded.")] = 15,
+    frames: Annotated[int, typer.Option(min=0, help="At most this many frames; 0 means all.")] = 600,
+    seconds: Annotated[float, typer.Option(min=1, help="How much of a live source is recorded.")] = 15,
     settings: Settings = [],  # noqa: B006
 ) -> None:
     """Show what joint inference buys on a video: watch it live, then edge only, joint and cloud only on the same frames.
 
+    Stopped by Ctrl-C it ends with status 130, without a report.
+
     Example: sedna compare service.yaml --source my.mp4
     """
-    from workers.edge.clips import pictures, record
-    from workers.edge.sources import local_path, open_source
-
     manifests = load(files, models)
     service = only_service(manifests)
-    chosen = assignments(settings) | ({"video_url": source} if source is not None else {})
+    used = manifests.models_for(service)
+    chosen = assignments(settings)
     options = local_options(files[0], port=0, host_root=host_root, edge=chosen)
-    planned = plan_workers(service, manifests.models_for(service), replace(options, port=1))[Role.EDGE]
-    video = source or planned.environment.get("video_url", "")
-    if not video:
-        raise SettingsError("the service sets no video_url; give one with --source")
-    # Relative to where the worker would look for it; an address or a camera's number passes unchanged.
-    relative = source is None and "://" not in video and not video.isdigit()
-    opened = open_source(str(planned.directory / video) if relative else video)
-    if opened.live:
-        err.print(f"recording {seconds:g} s of {opened.name} ...", markup=False)
-        video = str(record(opened, seconds, target / "recording.mp4"))
-        opened = open_source(video)
+    planned = plan_workers(service, used, replace(options, port=1))[Role.EDGE]
+    if source is not None:
+        video = located(source, Path.cwd())
     else:
-        video = str((planned.directory if relative else Path()).joinpath(local_path(video)).resolve())
-    opened.close()
-    edge = {**chosen, "video_url": video, "SOURCE_FRAMES": str(frames), "SOURCE_REPEAT": "1"}
-    count = min(opened.frames, frames) if frames and opened.frames else opened.frames or frames
+        video = located(
+            planned.environment.get("video_url") or planned.environment.get("VIDEO_URL", ""), planned.directory
+        )
+    video, clip = open_clip(video, seconds, frames, target)
     session = Session(
-        run=ServiceRun(service, manifests.models_for(service), options, edge),
-        clip=Clip(opened.name, count, opened.fps, partial(pictures, video)),
+        run=ServiceRun(
+            service, used, options, {**chosen, "video_url": video, "SOURCE_FRAMES": str(frames), "SOURCE_REPEAT": "1"}
+        ),
+        clip=clip,
         out=target,
-        command=" ".join(["sedna", *sys.argv[1:]]),
+        command=redact(shlex.join(["sedna", *sys.argv[1:]])),
         console=out,
     )
-    until_stopped(_compare(session))
+    status = until_stopped(_compare(session))
+    if status:
+        err.print("stopped; there is no report", markup=False)
+        raise typer.Exit(status)
 
 
 async def _compare(session: Session) -> None:
     out.print(f"report: {session.conclude(await session.runs())}", markup=False)
 
 
-@app.command("exec", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def open_clip(video: str, seconds: float, frames: int, target: Path) -> tuple[str, Clip]:
+    """Return what the workers play, and its facts: a live source is recorded for `seconds` first. Raises SourceError."""
+    from workers.edge.clips import pictures, record
+    from workers.edge.sources import open_source
+
+    if not video:
+        raise SettingsError("the service sets no video_url; give one with --source")
+    opened = open_source(video)
+    if opened.live:
+        err.print(f"recording {seconds:g} s of {opened.name} ...", markup=False)
+        video = str(record(opened, seconds, target / "recording.mp4").resolve())
+        opened = open_source(video)
+    opened.close()
+    count = min(opened.frames, frames) if frames and opened.frames else opened.frames or frames
+    return video, Clip(opened.name, count, opened.fps, partial(pictures, video))
+
+
+@app.command(
+    "exec",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 def exec_script(
     context: typer.Context, script: Annotated[Path, typer.Argument(help="A worker script for upstream Sedna.")]
 ) -> None:
     """Run an upstream worker script unmodified: its `sedna.*` imports are served by this library.
 
+    What follows the script's name is the script's; so is the exit status.
+
     Example: sedna exec infer.py
     """
-    from sedna_py.script_runner import run_script
+    from sedna_py.script_runner import main as run_as_program
 
-    raise typer.Exit(run_script(script, context.args))
+    run_as_program([str(script), *context.args])
 
 
 def load(files: list[Path], models: list[Path]) -> Manifests:
@@ -198,16 +236,34 @@ def say(who: str, line: str) -> None:
     err.print(redact(line), markup=False)
 
 
-def until_stopped(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run until done; SIGINT and SIGTERM cancel it, and it ends its workers before this returns."""
+def located(source: str, folder: Path) -> str:
+    """Return a source with its relative path looked up in `folder`; an address or a camera's number passes unchanged."""
+    if not source or source.isdecimal() or source.startswith("file:") or "://" in source:
+        return source
+    return str((folder / source).resolve())
 
-    async def cancellable() -> Any:
+
+def until_stopped(work: Coroutine[Any, Any, Any]) -> int:
+    """Run until done; a signal that asks us to end cancels the work, which ends its workers before this returns.
+
+    Returns 0, or 128 + the signal's number.
+    """
+    received: list[int] = []
+
+    async def cancellable() -> int:
         task = asyncio.ensure_future(work)
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(name, task.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            return await task
+
+        def stop(number: int) -> None:
+            received.append(number)
+            task.cancel()
+
+        for name in STOPPING:
+            asyncio.get_running_loop().add_signal_handler(name, stop, name)
+        try:
+            await task
+        except asyncio.CancelledError:
+            return 128 + received[0] if received else 1
+        return 0
 
     return asyncio.run(cancellable())
 
@@ -218,10 +274,10 @@ def main() -> None:
         app()
     except ManifestError as error:
         for problem in error.problems:
-            err.print(problem, markup=False, style="red")
+            err.print(redact(problem), markup=False, style="red")
         sys.exit(1)
     except SednaError as error:
-        err.print(f"error: {error}", markup=False, style="red")
+        err.print(f"error: {redact(str(error))}", markup=False, style="red")
         sys.exit(1)
 
 

@@ -97,6 +97,8 @@ def _load_module(name: str) -> ModuleType:
         raise EstimatorError(
             f"cannot import {name!r}: {error}; write an importable module or the path of a .py file"
         ) from error
+    except Exception as error:
+        raise EstimatorError(f"{name!r} failed while it was imported: {type(error).__name__}: {error}") from error
 
 
 def _load_file(path: Path) -> ModuleType:

@@ -38,14 +38,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments:
         sys.exit(f"no script; {_USAGE}")
-    configure_logging(
-        level=Context.get_parameters("LOG_LEVEL", "INFO"),
-        worker=Context.get_parameters("WORKER_NAME", Path(arguments[0]).stem),
-        as_json=Context.get_parameters("LOG_FORMAT") == "json",
-    )
     # The first process of a container ignores SIGTERM unless it handles it: its pod would take 30 s to go.
     signal.signal(signal.SIGTERM, _leave)
     try:
+        configure_logging(
+            level=Context.get_parameters("LOG_LEVEL", "INFO"),
+            worker=Context.get_parameters("WORKER_NAME", Path(arguments[0]).stem),
+            as_json=Context.get_parameters("LOG_FORMAT") == "json",
+        )
         run_script(arguments[0], arguments[1:])
     except SednaError as error:
         sys.exit(f"{type(error).__name__}: {error}")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sedna_py.errors import SettingsError
+
+# After "://": a name with a password, up to the last '@' of the word, unless what follows the colon is a port;
+# or a name alone, up to the last '@' before the path. Neither reaches into the next URL.
+_USER = re.compile(r"(?<=://)(?:[^\s/?#:@\[]*:(?!//|\d{1,5}(?:[/?#\s]|$))(?:(?!://)\S)*@|[^\s/?#]*@)")
 
 
 class Settings(BaseModel):
@@ -34,21 +39,19 @@ class Settings(BaseModel):
 
 
 def _explain(settings: type[Settings], problem: Any, values: Mapping[str, Any]) -> str:
-    name = str(problem["loc"][0]) if problem["loc"] else "environment"
+    wanted = redact(problem["msg"].removeprefix("Value error, "))
+    if not problem["loc"]:  # what a validator of the whole model says, which names its variables itself
+        return wanted
+    name = str(problem["loc"][0])
     meaning = next((f.description for f in settings.model_fields.values() if f.alias == name), None)
     if problem["type"] == "missing":
         return f"{name} is not set; write {meaning}"
-    wanted = problem["msg"].removeprefix("Value error, ")
-    return f"{name} is {redact(str(values.get(name)))!r}: {wanted[:1].lower()}{wanted[1:]}; write {meaning}"
+    return f"{name} is {redact(str(values[name]))!r}: {wanted[:1].lower()}{wanted[1:]}; write {meaning}"
 
 
 def redact(text: str) -> str:
-    """Return `text` with the user part of every URL in it replaced: passwords never reach a log, a status or a metric."""
-    parts = text.split("://")
-    for index in range(1, len(parts)):
-        authority, slash, rest = parts[index].partition("/")
-        # An '@' may also stand in a password, so the last one before the path ends the user part.
-        user, at, host = authority.rpartition("@")
-        if at and user and not any(c.isspace() for c in user):
-            parts[index] = f"***@{host}{slash}{rest}"
-    return "://".join(parts)
+    """Return `text` with the user part of every URL in it replaced: passwords never reach a log, a status or a metric.
+
+    A password may hold '@', '/', '?' and '#' unescaped, as people write them; rather too much is hidden than too little.
+    """
+    return _USER.sub("***@", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from sedna_py.errors import SettingsError
@@ -19,11 +20,13 @@ def listen(host: str, port: int, *, setting: str) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(BACKLOG)  # here and not later: with SO_REUSEADDR two may bind, but only one may listen
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for a host that cannot be a name
         listener.close()
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        advice = "end what uses that port, or write" if taken else "write another address, or"
+        reason = getattr(error, "strerror", None) or error
         raise SettingsError(
-            f"cannot listen on {host or '*'}:{port}: {error.strerror}; "
-            f"end what uses that port, or write another in {setting}"
+            f"cannot listen on {host or '*'}:{port}: {reason}; {advice} another port in {setting}"
         ) from None
     listener.setblocking(False)
     return listener

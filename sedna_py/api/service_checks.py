@@ -13,6 +13,7 @@ from sedna_py.api.wording import did_you_mean, show
 from sedna_py.hard_example_mining import check_parameters, known_filters
 
 FILTER_MODULE_ENV = "HEM_MODULE"
+EDGE_WORKER = "workers.edge"
 _MINING = ("spec", "edgeWorker", "hardExampleMining")
 
 
@@ -34,7 +35,7 @@ def _mining_findings(service: JointInferenceService) -> Iterator[Finding]:
         return
     worker = service.spec.edge_worker.template.spec.containers[0]
     module = worker.variable(FILTER_MODULE_ENV)
-    if module is not None or worker.command:
+    if module is not None or _runs_own_code(worker):
         registrar = f"the module in {FILTER_MODULE_ENV}" if module is not None else "the worker's own command"
         yield warning((*_MINING, "name"), f"is {show(mining.name)}, no built-in filter; {registrar} must register it")
         return
@@ -44,6 +45,12 @@ def _mining_findings(service: JointInferenceService) -> Iterator[Finding]:
         f"is {show(mining.name)}, no built-in filter{hint or ';'} write one of {', '.join(known_filters())},"
         f" or name the module that registers it in env {FILTER_MODULE_ENV}",
     )
+
+
+def _runs_own_code(worker: Container) -> bool:
+    """Tell whether the container names a program that is not our worker, and so may register filters itself."""
+    named = [*(worker.command or ()), *(worker.args or ())]
+    return bool(worker.command) and not any(EDGE_WORKER in part for part in named)
 
 
 def _parameter_findings(mining: HardExampleMining) -> Iterator[Finding]:

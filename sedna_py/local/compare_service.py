@@ -13,9 +13,8 @@ from pathlib import Path
 from rich.console import Console
 
 from sedna_py import __version__
-from sedna_py.decision_log import DecisionRecord
 from sedna_py.local.comparison import Mode, Run
-from sedna_py.local.comparison_run import FULL_SPEED, MODES, PATIENT, ServiceRun
+from sedna_py.local.comparison_run import FULL_SPEED, MODES, PATIENT, Logged, ServiceRun, make_way
 from sedna_py.local.comparison_table import comparison_table
 from sedna_py.local.live_view import LiveView
 from sedna_py.local.report import render_report
@@ -50,14 +49,11 @@ class Session:
     async def runs(self) -> list[Run]:
         """Run the service three ways at the clip's own speed, as a camera gives it, and three ways as fast as it goes."""
         fps = self.clip.fps or DEFAULT_FPS
-        logs: dict[Mode, list[DecisionRecord]] = {}
+        logs: dict[Mode, Logged] = {}
         for mode in (Mode.JOINT, Mode.EDGE_ONLY, Mode.CLOUD_ONLY):
             patience = PATIENT if mode is Mode.CLOUD_ONLY else {}
             logs[mode] = await self._run(mode, f"{fps:g} frames/s", {"SOURCE_PACE": f"{fps:g}", **patience})
-        return [
-            Run(mode, logs[mode], full_speed=await self._run(mode, "full speed", FULL_SPEED, folder="full-speed"))
-            for mode in Mode
-        ]
+        return [await self._with_full_speed(mode, logs[mode]) for mode in Mode]
 
     def conclude(self, runs: Sequence[Run]) -> Path:
         """Print the table and write the report; return its path."""
@@ -84,13 +80,16 @@ class Session:
         unfinished.replace(path)
         return path
 
-    async def _run(
-        self, mode: Mode, speed: str, variables: Mapping[str, str], folder: str = ""
-    ) -> list[DecisionRecord]:
+    async def _with_full_speed(self, mode: Mode, paced: Logged) -> Run:
+        fast = await self._run(mode, "full speed", FULL_SPEED, folder="full-speed")
+        problems = (*paced.problems, *(f"at full speed {problem}" for problem in fast.problems))
+        return Run(mode, paced.records, problems, full_speed=fast.records)
+
+    async def _run(self, mode: Mode, speed: str, variables: Mapping[str, str], folder: str = "") -> Logged:
         # The joint run is the service as it is; its log stands where a user looks first.
         name = "decisions" if mode is Mode.JOINT else mode.value.replace(" ", "-")
         log = self.out / folder / f"{name}.jsonl"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_way(log)
         title = f"{self.run.service.name}, {mode.value}, {speed}"
         with (
             log.with_suffix(".workers.log").open("w", encoding="utf-8") as lines,
@@ -110,9 +109,14 @@ class Session:
             "command": self.command,
             "sedna-py": __version__,
             "python": platform.python_version(),
-            "machine": f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores, {platform.system()} {platform.release()}",
+            "machine": f"{cpu_name()}, {core_count()} cores, {platform.system()} {platform.release()}",
             "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         }
+
+
+def core_count() -> int:
+    """Return how many cores this process may use, where the system tells it, else how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cpu_name() -> str:

@@ -12,6 +12,7 @@ from sedna_py.api.child_names import Role
 from sedna_py.api.joint_inference_service import JointInferenceService
 from sedna_py.api.model import Model
 from sedna_py.decision_log import DecisionRecord, read_records
+from sedna_py.errors import SettingsError
 from sedna_py.local.comparison import Mode
 from sedna_py.local.log_follower import LogFollower
 from sedna_py.local.ports import free_port
@@ -34,6 +35,14 @@ Watch = Callable[[list[DecisionRecord]], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Logged:
+    """The decision log of a run, and what went wrong in it beyond single frames, one line each."""
+
+    records: list[DecisionRecord]
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceRun:
     """A service, its models, and where it runs; `edge` are variables that the edge worker gets beside the service's."""
 
@@ -42,13 +51,12 @@ class ServiceRun:
     options: LocalOptions
     edge: Mapping[str, str]
 
-    async def log(self, decisions: Path, extra: Mapping[str, str], say: Say, watch: Watch) -> list[DecisionRecord]:
+    async def log(self, decisions: Path, extra: Mapping[str, str], say: Say, watch: Watch) -> Logged:
         """Run until the source ends; return the decision log, which `watch` gets piece by piece meanwhile.
 
         Raises WorkerFailed, or ManifestError for a service that cannot be run.
         """
-        _make_way(decisions)
-        edge = {**self.edge, **extra, "DECISIONS_FILE": str(decisions.resolve())}
+        edge = {**self.edge, **extra, "DECISIONS_FILE": str(make_way(decisions))}
         options = replace(self.options, port=self.options.port or free_port(), overrides={Role.EDGE: edge})
         local = LocalService(plan_workers(self.service, self.models, options), say)
         following = asyncio.create_task(_follow(decisions, watch))
@@ -58,7 +66,7 @@ class ServiceRun:
             following.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await following
-        return await asyncio.to_thread(read_log, decisions)
+        return Logged(await asyncio.to_thread(read_log, decisions), _restarts(local))
 
 
 def read_log(decisions: Path) -> list[DecisionRecord]:
@@ -67,9 +75,27 @@ def read_log(decisions: Path) -> list[DecisionRecord]:
         return list(read_records(lines))
 
 
-def _make_way(decisions: Path) -> None:
-    decisions.parent.mkdir(parents=True, exist_ok=True)
-    decisions.unlink(missing_ok=True)
+def make_way(decisions: Path) -> Path:
+    """Remove the log of an earlier run and make its folder; return its full path. Raises SettingsError."""
+    try:
+        decisions.parent.mkdir(parents=True, exist_ok=True)
+        decisions.unlink(missing_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot write {str(decisions)!r}: {error.strerror}; name a file in a folder that you may write to"
+        ) from None
+    return decisions.resolve()
+
+
+def _restarts(local: LocalService) -> tuple[str, ...]:
+    counts = {Role.EDGE: local.edge.restarts, Role.CLOUD: local.cloud.restarts}
+    again = ", so frames that it had answered before are in the log twice"
+    return tuple(
+        f"the {role} worker crashed and was started again{f' {count} times' if count > 1 else ''}"
+        f"{again if role is Role.EDGE else ''}"
+        for role, count in counts.items()
+        if count
+    )
 
 
 async def _follow(decisions: Path, watch: Watch) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from sedna_py.api.model_mount import ModelMount, MountKind
+from sedna_py.api.model_mount import ModelMount
 from sedna_py.api.pod_template import Container, PodSpec
 
 
@@ -30,14 +31,14 @@ class PathMap:
 
     def on_host(self, path: str | PurePosixPath) -> Path:
         """Return where a path of the node is here."""
-        return self.host_root / PurePosixPath(path).relative_to("/")
+        return self.host_root / absolute(path).relative_to("/")
 
     def translate(self, value: str) -> str:
         """Return an environment value with the container path that it begins with replaced by the path here."""
         if not value.startswith("/") and not value.startswith("file:/"):
             return value
         scheme, path = ("file:", value.removeprefix("file:")) if value.startswith("file:") else ("", value)
-        inside = PurePosixPath("/" + path.lstrip("/"))
+        inside = absolute(path)
         for mount in sorted(self.mounts, key=lambda m: len(m.parts), reverse=True):
             if inside.is_relative_to(mount):
                 host = self.on_host(self.mounts[mount] / inside.relative_to(mount))
@@ -45,16 +46,24 @@ class PathMap:
         return value
 
 
+def absolute(path: str | PurePosixPath) -> PurePosixPath:
+    """Return a path of a container or node from its `/`, without `..` and doubled slashes."""
+    return PurePosixPath(posixpath.normpath("/" + str(path).lstrip("/")))
+
+
 def map_paths(pod: PodSpec, container: Container, mount: ModelMount, host_root: Path) -> PathMap:
-    """Return the paths of one container: its hostPath volumes, and the model's mount."""
+    """Return the paths of one container: its hostPath volumes, and the model's mount.
+
+    What an init container would download is looked for in `/downloads` of the host root.
+    """
     volumes = {volume.name: volume.host_path for volume in pod.volumes or () if volume.host_path is not None}
     mounts: dict[PurePosixPath, PurePosixPath] = {}
     for entry in container.volume_mounts or ():
         host = volumes.get(entry.name)
         if host is not None:
-            mounts[PurePosixPath(entry.mount_path)] = PurePosixPath(host.path) / (entry.sub_path or "")
-    if mount.kind is MountKind.HOST_PATH and mount.container_directory and mount.host_directory:
-        mounts[PurePosixPath(mount.container_directory)] = PurePosixPath(mount.host_directory)
+            mounts[absolute(entry.mount_path)] = absolute(host.path) / (entry.sub_path or "").lstrip("/")
+    if mount.container_directory:
+        mounts[absolute(mount.container_directory)] = absolute(mount.host_directory or mount.container_directory)
     return PathMap(host_root, mounts)
 
 

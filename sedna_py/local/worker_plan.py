@@ -6,24 +6,27 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sedna_py.api.child_names import Role, deployment_name
 from sedna_py.api.joint_inference_service import JointInferenceService
 from sedna_py.api.model import Model
-from sedna_py.api.model_mount import model_mount
+from sedna_py.api.model_mount import MountKind, model_mount
 from sedna_py.api.pod_template import Container, PodSpec
 from sedna_py.api.worker_environment import cloud_environment, edge_environment
 from sedna_py.errors import ManifestError
 from sedna_py.local.host_paths import HostDirectory, host_directories, map_paths
+from sedna_py.local.ports import LOOPBACK
+from sedna_py.settings import redact
 
 # What a process needs of its surroundings; anything else in the caller's shell could be mistaken for a setting.
 INHERITED = frozenset(
     {"PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH"}
     | {"XDG_CACHE_HOME", "SEDNA_CACHE", "SSL_CERT_FILE", "DISPLAY"}
 )
-LOOPBACK = "127.0.0.1"
-_REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
+# What a worker prints is followed line by line, also where its Python would keep it back for a pipe.
+DEFAULTS: Mapping[str, str] = {"PYTHONUNBUFFERED": "1"}
+_REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +83,21 @@ def plan_workers(
 
 def _plan(role: Role, pod: PodSpec, model: Model, injected: Mapping[str, str], options: LocalOptions) -> WorkerPlan:
     container = pod.containers[0]
-    paths = map_paths(pod, container, model_mount(model.spec.url), options.host_root)
+    mount = model_mount(model.spec.url)
+    paths = map_paths(pod, container, mount, options.host_root)
     own, notes = _own_variables(container)
-    environment = _expand({**own, **injected})
-    environment = {name: paths.translate(value) for name, value in environment.items()}
+    expanded = _expand({**own, **injected})
+    environment = {name: paths.translate(value) for name, value in expanded.items()}
+    if mount.kind is MountKind.DOWNLOAD:
+        notes.append(f"{redact(model.spec.url)} is not downloaded here; put it at {environment['MODEL_URL']}")
     if len(pod.containers) > 1:
         notes.append(f"only the first of {len(pod.containers)} containers, {container.name!r}, runs here")
+    command = [paths.translate(_substitute(part, expanded)) for part in _command(role, container)]
     return WorkerPlan(
         role=role,
-        command=_command(role, container),
+        command=(_program(command[0]), *command[1:]),
         environment={
+            **DEFAULTS,
             **{name: value for name, value in options.inherited.items() if name in INHERITED},
             **environment,
             **options.overrides.get(role, {}),
@@ -100,10 +108,14 @@ def _plan(role: Role, pod: PodSpec, model: Model, injected: Mapping[str, str], o
     )
 
 
-def _command(role: Role, container: Container) -> tuple[str, ...]:
-    program, *arguments = [*(container.command or ()), *(container.args or ())] or ["python", "-m", f"workers.{role}"]
+def _command(role: Role, container: Container) -> list[str]:
+    # Without a command the image's entry point runs; that of our image is the worker.
+    return [*(container.command or ["python", "-m", f"workers.{role}"]), *(container.args or ())]
+
+
+def _program(name: str) -> str:
     # A container's "python" is the one that has sedna-py; here that is the one that runs this.
-    return (sys.executable if program in ("python", "python3") else program, *arguments)
+    return sys.executable if PurePosixPath(name).name in {"python", "python3"} else name
 
 
 def _own_variables(container: Container) -> tuple[dict[str, str], list[str]]:
@@ -121,8 +133,13 @@ def _expand(values: Mapping[str, str]) -> dict[str, str]:
     """Replace `$(NAME)` by a variable defined before, as Kubernetes does; an unknown name stays as it is written."""
     expanded: dict[str, str] = {}
     for name, value in values.items():
-        expanded[name] = _REFERENCE.sub(lambda found: expanded.get(found[1], found[0]), value)
+        expanded[name] = _substitute(value, expanded)
     return expanded
+
+
+def _substitute(text: str, values: Mapping[str, str]) -> str:
+    """Replace the `$(NAME)` whose name is known, and `$$` by a single `$`."""
+    return _REFERENCE.sub(lambda found: "$" if found[0] == "$$" else values.get(found[1], found[0]), text)
 
 
 def _model(models: Mapping[str, Model], name: str) -> Model:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Edge worker
 EDGE_FRAMES = "sedna_edge_frames_total"  # labels: path (edge, cloud, fallback)
-EDGE_FRAMES_LOST = "sedna_edge_frames_lost_total"  # labels: cause (buffer_full, undecodable, model_failed)
+EDGE_FRAMES_LOST = "sedna_edge_frames_lost_total"  # labels: cause (buffer_full, model_failed)
 EDGE_OFFLOAD_FAILURES = "sedna_edge_offload_failures_total"  # labels: cause (sedna_py.protocol.causes)
 EDGE_BYTES_SENT = "sedna_edge_sent_bytes_total"
 EDGE_FRAMES_WAITING = "sedna_edge_frames_waiting"

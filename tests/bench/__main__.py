@@ -56,9 +56,8 @@ def report_edge(edge: EdgeFigures) -> None:
 def report_cloud(cloud: CloudFigures) -> None:
     """Print what a frame costs beside the bare model."""
     bare, http = median(cloud.bare), median(cloud.http)
-    print(
-        f"  cloud path over bare model, one frame at a time: {spread(over(cloud.http, cloud.bare))}   {http:.1f} over {bare:.1f} ms"
-    )
+    ratio = spread(over(cloud.http, cloud.bare))
+    print(f"  cloud path over bare model, one frame at a time: {ratio}   {http:.1f} over {bare:.1f} ms")
     print(f"    decoding the JPEG alone: {spread(over(cloud.decode, cloud.bare))}   {median(cloud.decode):.1f} ms")
     print(f"    a JSON list to the same server: {spread(over(cloud.json, cloud.bare))}   {median(cloud.json):.1f} ms")
 

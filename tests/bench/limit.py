@@ -30,7 +30,7 @@ def measure(clip: str, rounds: int) -> float:
     return frames / (time.perf_counter() - begun)
 
 
-def play(clip: str, rounds: int, estimator, queue: ov.AsyncInferQueue, most: int = 0) -> int:  # noqa: ANN001
+def play(clip: str, rounds: int, estimator, queue: ov.AsyncInferQueue, most: int = 0) -> int:
     """Send every frame of the clip through the queue; return how many there were."""
     frames = 0
     for _ in range(rounds):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from collections.abc import Mapping
+from typing import NoReturn
 
 from sedna_py.errors import SednaError
 from sedna_py.log import configure_logging
@@ -61,5 +63,14 @@ def run(environment: Mapping[str, str]) -> int:
     return 0
 
 
+def leave(status: int) -> NoReturn:
+    """End the process, also where a thread is stuck in a model's code: the interpreter would wait for it."""
+    if threading.active_count() > 1:
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(run(os.environ))
+    leave(run(os.environ))

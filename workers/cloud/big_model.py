@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +13,16 @@ from typing import Any
 import numpy as np
 
 from sedna_py.class_factory import ClassFactory, ClassType
-from sedna_py.errors import BodyTooLarge, MalformedBody, SednaError
+from sedna_py.errors import BodyTooLarge, MalformedBody, ProtocolError, SednaError
 from sedna_py.protocol import images, npy, sedna_json
 from sedna_py.protocol.media_types import JSON, NPY
 from workers.cloud.admission import Admission
+from workers.inference.engine import last_line
 from workers.inference.image_codec import decode_image
-from workers.inference.predictor import EstimatorPredictor, HookPredictor
+from workers.inference.predictor import EstimatorPredictor, HookPredictor, as_exception, is_frame
 
 AnyPredictor = HookPredictor | EstimatorPredictor
+A_PICTURE = "height x width x 3 numbers from 0 to 255 (RGB)"
 
 
 class NotReady(SednaError):
@@ -73,14 +76,14 @@ class BigModel:
         return self._reason
 
     def drain(self) -> None:
-        """Stop being ready; what is under way goes on."""
+        """Stop being ready, so that no more is sent here; what comes or is under way all the same is still answered."""
         self._reason = "the worker is shutting down"
 
     def close(self) -> None:
-        """Let go of the model."""
+        """Wait for what is in the model and let go of it; requests still waiting for a slot get NotReady."""
         self.drain()
         if self._threads is not None:
-            self._threads.shutdown(wait=True, cancel_futures=True)
+            self._threads.shutdown(wait=True)
         if self._predictor is not None:
             self._predictor.close()
 
@@ -91,7 +94,7 @@ class BigModel:
         is given back when the model is done with the frame.
         """
         predictor, threads = self._predictor, self._threads
-        if self._reason is not None or predictor is None or threads is None:
+        if predictor is None or threads is None:
             raise NotReady(self._reason or "the model is being loaded")
         arrived = time.perf_counter()
         admission = self.admission
@@ -105,16 +108,20 @@ class BigModel:
             if not future.done():
                 future.set_result(answer)
 
-        def work() -> None:
-            job = _Job(body, media_type, self._limits, stages)
-            job.run(predictor, lambda answer: loop.call_soon_threadsafe(finish, answer))
+        def tell(answer: Any) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(finish, answer)
 
-        threads.submit(work)
+        try:
+            threads.submit(_Job(body, media_type, self._limits, stages).run, predictor, tell)
+        except RuntimeError:  # closed while this request waited
+            admission.leave()
+            raise NotReady(self._reason or "the worker is shutting down") from None
         answer = await future
-        if isinstance(answer, SednaError):
+        if isinstance(answer, ProtocolError):
             raise answer
         if isinstance(answer, Exception):
-            raise PredictionFailed(f"{type(answer).__name__}: {answer}") from answer
+            raise PredictionFailed(f"{type(answer).__name__}: {last_line(answer)}") from answer
         return as_json_list(answer)
 
 
@@ -142,8 +149,8 @@ class _Job:
             if callback is not None and not isinstance(result, Exception):
                 try:
                     result = callback(result)
-                except Exception as error:  # noqa: BLE001 - user code
-                    result = error
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
+                    result = as_exception(error)
             self.stages.infer = time.perf_counter() - handed_over
             answer(result)
 
@@ -156,26 +163,24 @@ class _Job:
             return data, find_callback(request.callback)
         if self.media_type == NPY:
             array = npy.decode(self.body, max_bytes=self.limits.body_bytes)
-            return (self._frame(array) if array.ndim == 3 else array), None
+            return (self._frame(array) if wants_frame or is_frame(array) else array), None
         images.probe(self.body, max_pixels=self.limits.image_pixels)
+        images.check_complete(self.body)
         return decode_image(self.body), None
 
     def _frame(self, data: Any) -> Any:
         """Turn RGB numbers, which is what Sedna's JSON carries, into a BGR frame."""
         try:
             array = np.asarray(data)
-            if array.dtype != np.uint8 and (array.size == 0 or array.min() < 0 or array.max() > 255):
-                raise MalformedBody("the numbers of a picture are from 0 to 255")
-            array = array.astype(np.uint8)
-        except (ValueError, TypeError) as error:
-            raise MalformedBody(
-                "the data is no picture; send height x width x 3 numbers from 0 to 255 (RGB)"
-            ) from error
-        if array.ndim != 3 or array.shape[2] != 3:
-            raise MalformedBody(f"the data has the shape {array.shape}; send height x width x 3 numbers (RGB)")
+        except (ValueError, TypeError) as error:  # lists of unequal lengths
+            raise MalformedBody(f"the data is no picture; send {A_PICTURE}") from error
+        if array.ndim != 3 or array.shape[2] != 3 or not array.size:
+            raise MalformedBody(f"the data has the shape {array.shape}; send {A_PICTURE}")
         if array.shape[0] * array.shape[1] > self.limits.image_pixels:
-            raise BodyTooLarge(f"the picture has more than {self.limits.image_pixels} pixels")
-        return np.ascontiguousarray(array[..., ::-1])
+            raise BodyTooLarge(f"the picture has more than {self.limits.image_pixels} pixels; send a smaller one")
+        if array.dtype.kind not in "iuf" or not (array.min() >= 0 and array.max() <= 255):  # NaN is neither
+            raise MalformedBody(f"the data has other values than a picture; send {A_PICTURE}")
+        return np.ascontiguousarray(array[..., ::-1], dtype=np.uint8)
 
 
 def find_callback(name: str | None) -> Callable[[Any], Any] | None:

@@ -49,7 +49,9 @@ class PredictRoute:
         try:
             headers = RequestHeaders.parse(request.headers)
             echoed = RequestHeaders(headers.frame_id, headers.request_id).render()
-            timeout = min(headers.deadline_s or self._options.timeout_s, self._options.timeout_s)
+            timeout = self._options.timeout_s
+            if headers.deadline_s is not None:  # 0 is a deadline that has passed
+                timeout = min(headers.deadline_s, timeout)
             media_type = parse_content_type(request.headers.get("content-type"))
             with self._bytes.account() as account:
                 async with asyncio.timeout(timeout):
@@ -57,8 +59,12 @@ class PredictRoute:
                     stages.read = time.perf_counter() - begun
                     result = await self._model.predict(body, media_type, stages)
             outcome, response = "ok", Response(encode_result(result), media_type=JSON)
+        except asyncio.CancelledError:  # the server's time for draining is over; the client must hear of that, too
+            outcome, response = error_response(NotReady("the worker is shutting down"))
         except Exception as error:  # noqa: BLE001 - the client must hear of it, and the worker must live on
             outcome, response = error_response(error)
+            if isinstance(error, TimeoutError) and not stages.read:
+                response.headers["Connection"] = "close"  # else the rest of a slow body would keep it open for ever
         timings = [(name, getattr(stages, name)) for name in ("read", "queue", "decode", "infer")]
         self._metrics.request_done(outcome, [(name, spent) for name, spent in timings if spent])
         response.headers.update(echoed)
@@ -71,7 +77,7 @@ class PredictRoute:
         limit = self._options.max_body_bytes
         too_large = BodyTooLarge(f"the body is larger than {limit} bytes; send a JPEG, or raise MAX_BODY_BYTES")
         announced = request.headers.get("content-length", "0")
-        if announced.isdigit() and int(announced) > limit:
+        if announced.isdecimal() and int(announced) > limit:
             raise too_large
         chunks = bytearray()
         async for chunk in request.stream():

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Mapping
 from types import FrameType
 
+import cv2
+
 from sedna_py.errors import SednaError
 from sedna_py.log import configure_logging
 from workers.edge.worker import EdgeWorker
@@ -21,6 +23,8 @@ LOG = logging.getLogger("workers.edge")
 def run(environment: Mapping[str, str]) -> int:
     """Run the worker; return the process's exit status: 0 at the source's end or after SIGTERM, 1 with one line why not."""
     configure_logging(worker=environment.get("WORKER_NAME") or "edge")
+    # Its warnings about a source that cannot be opened say less than our one line.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     try:
         settings = EdgeSettings.from_environment(environment)
         configure_logging(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -32,25 +32,23 @@ def pictures(video_url: str, numbers: Iterable[int]) -> Mapping[int, bytes]:
 
 
 def record(source: FrameSource, seconds: float, path: Path) -> Path:
-    """Record `seconds` of a live source to a .mp4 file. Raises SourceError if nothing came."""
+    """Record `seconds` of a live source to a .mp4 file and close it. Raises SourceError if nothing came."""
     path.parent.mkdir(parents=True, exist_ok=True)
     writer: cv2.VideoWriter | None = None
-    frames = 0
-    begun = time.monotonic()
+    # Not a look at the clock after each frame: a stream that has broken off gives none.
+    end = threading.Timer(seconds, source.close)
+    end.start()
     try:
         for picture in source:
-            spent = time.monotonic() - begun
             if writer is None:
                 size = (picture.shape[1], picture.shape[0])
                 writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), source.fps or 25.0, size)
             writer.write(picture)
-            frames += 1
-            if spent >= seconds:
-                break
     finally:
+        end.cancel()
         source.close()
         if writer is not None:
             writer.release()
-    if not frames:
-        raise SourceError(f"{source.name} gave no frame")
+    if writer is None:
+        raise SourceError(f"{source.name} gave no frame within {seconds:g} s; check the camera or stream")
     return path

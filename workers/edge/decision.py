@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sedna_py.decision_log import DecisionRecord, Latency, Path
+from sedna_py.errors import EstimatorError
 from sedna_py.hard_example_mining import Decision
 from sedna_py.protocol.causes import OffloadCause
 from workers.edge.frames import SourceFrame
+
+NO_FILTER = Decision(hard=False, reason="no filter", score=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +27,56 @@ class CloudAnswer:
     cloud_ms: float | None = None
 
 
+@dataclass(slots=True)
+class Progress:
+    """A frame between its parts; one part at a time has it. `edge_ms` is None until the little model has been asked."""
+
+    frame: SourceFrame
+    decision: Decision = NO_FILTER
+    edge: list[Any] | None = None
+    edge_ms: float | None = None
+    answer: CloudAnswer | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class FrameResult:
     """A frame with everything that is known of it, ready for the sinks."""
 
     frame: SourceFrame
     record: DecisionRecord
+
+
+def conclude(
+    progress: Progress, *, filter_name: str, threshold: float, offloads_waiting: int, now: float
+) -> FrameResult:
+    """Choose the frame's result: the cloud's answer if there is one, else the edge's; and write down why.
+
+    `now` is of the clock that stamped `frame.captured`.
+    """
+    frame, decision, edge, answer = progress.frame, progress.decision, progress.edge, progress.answer
+    cloud = answer.result if answer else None
+    record = DecisionRecord(
+        frame=frame.number,
+        source=frame.source,
+        captured=round(frame.captured_at, 6),
+        emitted=round(frame.captured_at + now - frame.captured, 6),
+        width=int(frame.picture.shape[1]),
+        height=int(frame.picture.shape[0]),
+        filter=filter_name,
+        hard=decision.hard,
+        reason=decision.reason,
+        score=None if decision.score is None else round(decision.score, 4),
+        path=Path.EDGE if answer is None else Path.FALLBACK if cloud is None else Path.CLOUD,
+        cause=answer.cause if answer else None,
+        edge=edge,
+        cloud=cloud,
+        result=above(edge if cloud is None else cloud, threshold),
+        bytes_sent=answer.bytes_sent if answer else 0,
+        latency_ms=_latency(progress, now),
+        frames_waiting=frame.frames_waiting,
+        offloads_waiting=offloads_waiting,
+    )
+    return FrameResult(frame, record)
 
 
 def above(boxes: Sequence[Any] | None, threshold: float) -> list[Any]:
@@ -40,62 +88,56 @@ def above(boxes: Sequence[Any] | None, threshold: float) -> list[Any]:
     return [box for box in boxes if not _is_box(box) or box[4] >= threshold]
 
 
-def conclude(
-    frame: SourceFrame,
-    decision: Decision,
-    edge: list[Any] | None,
-    answer: CloudAnswer | None,
-    *,
-    filter_name: str,
-    threshold: float,
-    edge_ms: float | None,
-    offloads_waiting: int,
-    now: float,
-) -> FrameResult:
-    """Choose the frame's result: the cloud's answer if there is one, else the edge's; and write down why.
+def to_list(result: Any) -> list[Any]:
+    """Return an estimator's answer as the list that JSON and the filters want; None is an empty one.
 
-    `now` is of the clock that stamped `frame.captured`.
+    Raises EstimatorError for what JSON cannot carry.
     """
-    cloud = answer.result if answer else None
-    path = Path.EDGE if answer is None else Path.FALLBACK if cloud is None else Path.CLOUD
-    total = now - frame.captured
-    record = DecisionRecord(
-        frame=frame.number,
-        source=frame.source,
-        captured=round(frame.captured_at, 6),
-        emitted=round(frame.captured_at + total, 6),
-        width=int(frame.picture.shape[1]),
-        height=int(frame.picture.shape[0]),
-        filter=filter_name,
-        hard=decision.hard,
-        reason=decision.reason,
-        score=None if decision.score is None else round(decision.score, 4),
-        path=path,
-        cause=answer.cause if answer else None,
-        edge=edge,
-        cloud=cloud,
-        result=above(edge if cloud is None else cloud, threshold),
-        bytes_sent=answer.bytes_sent if answer else 0,
-        latency_ms=Latency(
-            wait=_ms(frame.taken - frame.captured),
-            edge=_ms_or_none(edge_ms),
-            encode=_ms_or_none(answer.encode_ms) if answer else None,
-            cloud=_ms_or_none(answer.cloud_ms) if answer else None,
-            total=_ms(total),
-        ),
-        frames_waiting=frame.frames_waiting,
-        offloads_waiting=offloads_waiting,
+    if result is None:
+        return []
+    result = plain(result)
+    return result if isinstance(result, list) else [result]
+
+
+def plain(value: Any) -> Any:
+    """Return a value with numpy's arrays and numbers, and tuples, turned into Python's at any depth."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise EstimatorError(f"the estimator returned {value}; return finite numbers")
+        return value
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    raise EstimatorError(f"the estimator returned {type(value).__name__}; return lists of numbers and text")
+
+
+def tidy(decision: Decision) -> Decision:
+    """Return a filter's decision in Python's own types; a user's filter may well compute with numpy's."""
+    score = None if decision.score is None else float(decision.score)
+    return Decision(
+        bool(decision.hard), str(decision.reason), score if score is not None and math.isfinite(score) else None
     )
-    return FrameResult(frame, record)
+
+
+def _latency(progress: Progress, now: float) -> Latency:
+    frame, answer = progress.frame, progress.answer
+    return Latency(
+        wait=_ms((frame.taken - frame.captured) * 1000),
+        edge=_ms(progress.edge_ms),
+        encode=_ms(answer.encode_ms) if answer else None,
+        cloud=_ms(answer.cloud_ms) if answer else None,
+        total=round((now - frame.captured) * 1000, 3),
+    )
 
 
 def _is_box(item: Any) -> bool:
     return isinstance(item, Sequence) and len(item) > 4 and isinstance(item[4], int | float)
 
 
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)
-
-
-def _ms_or_none(milliseconds: float | None) -> float | None:
+def _ms(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else round(milliseconds, 3)

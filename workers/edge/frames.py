@@ -47,7 +47,8 @@ class FrameBuffer:
         self._ended = False
         self._stopped = False
         self._changed = threading.Condition()
-        self.dropped = 0
+        self.dropped = 0  # gave way to a newer one
+        self.discarded = 0  # still waited at `stop`
 
     def put(self, frame: SourceFrame) -> bool:
         """Add a frame; return False once the buffer has been stopped."""
@@ -80,6 +81,7 @@ class FrameBuffer:
         """Drop what waits and take no more; what is out still gets done."""
         with self._changed:
             self._stopped = self._ended = True
+            self.discarded += len(self._frames)
             self._frames.clear()
             self._changed.notify_all()
 

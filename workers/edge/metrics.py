@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -12,11 +13,13 @@ from sedna_py.metrics import names
 from workers.edge.frames import SourceFrame
 
 LOG = logging.getLogger(__name__)
+STAGES = ("wait", "edge", "encode", "cloud", "total")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+Read = Callable[[], int]
 
 
 class EdgeMetrics:
-    """Counts what the pipeline tells it; a registry of its own, so that several pipelines fit into one process."""
+    """Counts what the pipeline tells it, from any thread; a registry of its own, so that several fit into one process."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -31,43 +34,47 @@ class EdgeMetrics:
         self._bytes = Counter(names.EDGE_BYTES_SENT, "Bytes of pictures sent to the cloud", registry=r)
         self._stages = Histogram(names.EDGE_STAGE_SECONDS, "Time a frame spent", ["stage"], registry=r, buckets=SECONDS)
         self._sinks = Counter(names.EDGE_SINK_ERRORS, "Results that a sink could not write", ["sink"], registry=r)
-        for path in Path:
-            self._frames.labels(path.value)
+        self._waiting = Gauge(names.EDGE_FRAMES_WAITING, "Frames between source and little model", registry=r)
+        self._offloads = Gauge(names.EDGE_OFFLOADS_WAITING, "Hard frames on their way to the cloud", registry=r)
+        # Looked up once: finding a labelled child costs more than counting on it.
+        self._by_path = {path: self._frames.labels(path.value) for path in Path}
+        self._by_stage = {stage: self._stages.labels(stage) for stage in STAGES}
+        self._lock = threading.Lock()
         self._model_failures = 0
-
-    def watch(
-        self, frames_waiting: Callable[[], int], offloads_waiting: Callable[[], int], dropped: Callable[[], int]
-    ) -> None:
-        """Read the queues' lengths, and the frames that a full buffer dropped, when somebody asks."""
-        gauge = Gauge(names.EDGE_FRAMES_WAITING, "Frames between source and little model", registry=self.registry)
-        gauge.set_function(frames_waiting)
-        gauge = Gauge(names.EDGE_OFFLOADS_WAITING, "Hard frames on their way to the cloud", registry=self.registry)
-        gauge.set_function(offloads_waiting)
-        self._dropped = dropped
+        self._dropped: Read = int
         self._dropped_seen = 0
+
+    def watch(self, frames_waiting: Read, offloads_waiting: Read, dropped: Read) -> None:
+        """Read the queues' lengths, and the frames that a full buffer dropped, when somebody asks."""
+        self._waiting.set_function(frames_waiting)
+        self._offloads.set_function(offloads_waiting)
+        self._dropped = dropped
 
     def collect(self) -> None:
         """Bring the counters that are read from elsewhere up to date; call before rendering."""
-        now = self._dropped()
-        self._lost.labels("buffer_full").inc(now - self._dropped_seen)
-        self._dropped_seen = now
+        with self._lock:
+            now = self._dropped()
+            self._lost.labels("buffer_full").inc(now - self._dropped_seen)
+            self._dropped_seen = now
 
     def frame_done(self, record: DecisionRecord) -> None:
         """Count a frame that has left through the sinks."""
-        self._frames.labels(record.path.value).inc()
+        self._by_path[record.path].inc()
         if record.cause is not None:
             self._failures.labels(record.cause.value).inc()
         self._bytes.inc(record.bytes_sent)
-        for stage in ("wait", "edge", "encode", "cloud", "total"):
+        for stage, histogram in self._by_stage.items():
             spent = getattr(record.latency_ms, stage)
             if spent is not None:
-                self._stages.labels(stage).observe(spent / 1000)
+                histogram.observe(spent / 1000)
 
     def model_failed(self, frame: SourceFrame, error: Exception) -> None:
         """Count a frame on which the little model failed; the first one is logged with its traceback."""
         self._lost.labels("model_failed").inc()
-        self._model_failures += 1
-        if self._model_failures == 1:
+        with self._lock:
+            self._model_failures += 1
+            first = self._model_failures == 1
+        if first:
             LOG.error("the little model failed on frame %d", frame.number, exc_info=error)
 
     def sink_failed(self, sink: str) -> None:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.cloud_client import CloudReply
-from sedna_py.errors import CloudUnavailable, MalformedBody
+from sedna_py.errors import CloudUnavailable, SednaError
 from sedna_py.estimator import Frame
 from sedna_py.protocol.causes import OffloadCause
 from sedna_py.protocol.media_types import JPEG
 from workers.edge.decision import CloudAnswer
 from workers.edge.frames import SourceFrame
 
+LOG = logging.getLogger(__name__)
+CLOSE_S = 5.0  # for the connections to close
+
 Answered = Callable[[CloudAnswer], None]
-NOTHING_SENT = frozenset({OffloadCause.CIRCUIT_OPEN, OffloadCause.CONNECT_FAILED})
+NOTHING_SENT = frozenset({OffloadCause.CIRCUIT_OPEN, OffloadCause.CONNECT_FAILED, OffloadCause.QUEUE_FULL})
 
 
 class Cloud(Protocol):
-    """The part of CloudClient that is needed here."""
+    """The part of CloudClient that is needed here. `predict` keeps to its deadline and raises CloudUnavailable."""
 
     async def predict(
         self, body: bytes, media_type: str, *, frame_id: str = "", deadline_s: float | None = None
@@ -55,7 +59,7 @@ class Offloader:
         self._places = threading.BoundedSemaphore(options.in_flight + options.waiting)
         self._requests = asyncio.Semaphore(options.in_flight)
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="encoder")
-        self._loop = BackgroundLoop()
+        self._loop = BackgroundLoop("offload")
         self._count_lock = threading.Lock()
         self._closing = False
         self.pending = 0
@@ -67,14 +71,27 @@ class Offloader:
             answered(CloudAnswer(None, cause))
             return
         self._count(1)
-        self._loop.submit(self._offload(frame, answered, time.monotonic() + self._options.deadline_s))
+        try:
+            asked = self._loop.submit(self._ask(frame, time.monotonic() + self._options.deadline_s))
+        except SednaError:  # closed since it was looked at
+            self._leave()
+            answered(CloudAnswer(None, OffloadCause.SHUTDOWN))
+            return
+        # Not by the coroutine itself: one that is cancelled before its first step runs no line of its own.
+        asked.add_done_callback(lambda ended: self._ended(frame, ended, answered))
 
     def close(self) -> None:
-        """Give up what is still on its way and let go of threads and connections."""
+        """Give up what is still on its way, each with its answer, and let go of threads and connections; once is enough."""
+        if self._closing:
+            return
         self._closing = True
-        self._loop.run(self._cloud.aclose(), timeout_s=5)
-        self._loop.close()
-        self._encoder.shutdown(wait=True, cancel_futures=True)
+        try:
+            self._loop.run(self._cloud.aclose(), timeout_s=CLOSE_S)
+        except Exception as error:  # noqa: BLE001 - the frames under way must be answered whatever closing raises
+            LOG.warning("the connections to the cloud did not close: %s: %s", type(error).__name__, error)
+        finally:
+            self._loop.close()
+            self._encoder.shutdown(wait=True, cancel_futures=True)
 
     def _refusal(self) -> OffloadCause | None:
         if self._closing:
@@ -85,43 +102,60 @@ class Offloader:
         free = self._places.acquire(timeout=patience) if patience else self._places.acquire(blocking=False)
         return None if free else OffloadCause.QUEUE_FULL
 
-    async def _offload(self, frame: SourceFrame, answered: Answered, due: float) -> None:
-        answer = CloudAnswer(None, OffloadCause.SHUTDOWN)
-        try:
-            answer = await self._ask(frame, due)
-        finally:
-            self._places.release()
-            self._count(-1)
-            answered(answer)
+    def _ended(self, frame: SourceFrame, asked: Future[CloudAnswer], answered: Answered) -> None:
+        self._leave()
+        if asked.cancelled():
+            answered(CloudAnswer(None, OffloadCause.SHUTDOWN))
+        elif (error := asked.exception()) is not None:
+            LOG.error("offloading frame %d failed", frame.number, exc_info=error)
+            answered(CloudAnswer(None, OffloadCause.CONNECTION_LOST))
+        else:
+            answered(asked.result())
 
     async def _ask(self, frame: SourceFrame, due: float) -> CloudAnswer:
-        encode_ms: float | None = None
-        body = b""
-        started = 0.0
         try:
-            async with asyncio.timeout(due - time.monotonic()), self._requests:
-                begun = time.monotonic()
-                body = await asyncio.get_running_loop().run_in_executor(self._encoder, self._encode, frame.picture)
-                started = time.monotonic()
-                encode_ms = (started - begun) * 1000
-                reply = await self._cloud.predict(
-                    body, JPEG, frame_id=f"{frame.source}#{frame.number}", deadline_s=due - started
-                )
-            return CloudAnswer(reply.result, None, len(body), encode_ms, reply.latency_s * 1000)
+            async with asyncio.timeout(due - time.monotonic()):
+                await self._requests.acquire()
         except TimeoutError:
-            return CloudAnswer(
-                None, OffloadCause.DEADLINE_EXCEEDED, len(body) if started else 0, encode_ms, _since(started)
-            )
-        except CloudUnavailable as error:
-            sent = 0 if error.cause in NOTHING_SENT else len(body)
-            return CloudAnswer(None, error.cause, sent, encode_ms, _since(started))
-        except MalformedBody:
+            return CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED)
+        try:
+            return await self._encode_and_send(frame, due)
+        finally:
+            self._requests.release()
+
+    async def _encode_and_send(self, frame: SourceFrame, due: float) -> CloudAnswer:
+        begun = time.monotonic()
+        try:
+            async with asyncio.timeout(due - begun):
+                body = await asyncio.get_running_loop().run_in_executor(self._encoder, self._encode, frame.picture)
+        except TimeoutError:
+            return CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED)
+        except Exception as error:  # noqa: BLE001 - whatever the codec raises, the frame keeps the edge's answer
+            LOG.warning("frame %d cannot be encoded: %s", frame.number, error)
             return CloudAnswer(None, OffloadCause.ENCODE_FAILED)
+        started = time.monotonic()
+        encode_ms = (started - begun) * 1000
+        if started >= due:
+            return CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED, 0, encode_ms)
+        frame_id = f"{frame.source}#{frame.number}"
+        try:
+            # The deadline is the client's to keep: a time-out around it would look like our giving up, of which the
+            # circuit breaker learns nothing.
+            reply = await self._cloud.predict(body, JPEG, frame_id=frame_id, deadline_s=due - started)
+        except CloudUnavailable as error:
+            return _failed(error.cause, len(body), encode_ms, started)
+        return CloudAnswer(reply.result, None, reply.bytes_sent, encode_ms, reply.latency_s * 1000)
+
+    def _leave(self) -> None:
+        self._places.release()
+        self._count(-1)
 
     def _count(self, change: int) -> None:
         with self._count_lock:
             self.pending += change
 
 
-def _since(started: float) -> float | None:
-    return (time.monotonic() - started) * 1000 if started else None
+def _failed(cause: OffloadCause, size: int, encode_ms: float, started: float) -> CloudAnswer:
+    sent = 0 if cause in NOTHING_SENT else size
+    asked = cause is not OffloadCause.CIRCUIT_OPEN
+    return CloudAnswer(None, cause, sent, encode_ms, (time.monotonic() - started) * 1000 if asked else None)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable, Sequence
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,17 +14,19 @@ from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import SettingsError
 from sedna_py.estimator import Frame, import_module
 from sedna_py.hard_example_mining import BaseFilter, make_filter, parse_parameters
+from sedna_py.settings import redact
 from workers.edge.frames import BufferPolicy
 from workers.edge.offload import Offloader, OffloadOptions
 from workers.edge.sinks.base import Sink
 from workers.edge.sinks.json_lines import JsonLinesSink
-from workers.edge.sinks.upstream_folders import UpstreamFoldersSink
-from workers.edge.sinks.video import VideoSink
+from workers.edge.sinks.upstream_folders import UpstreamFoldersSink, check_folder
+from workers.edge.sinks.video import VideoSink, check_video_path
 from workers.edge.sources import FrameSource
 from workers.inference.image_codec import encode_jpeg
 from workers.settings import EdgeSettings
 
 T = TypeVar("T")
+HOST_NAME = re.compile(r"[\w.-]{1,253}")
 MakeSink = Callable[[Sequence[str]], Sink]  # takes the model's labels
 
 
@@ -42,11 +47,11 @@ def buffer_policy(settings: EdgeSettings, source: FrameSource) -> BufferPolicy:
 
 
 def build_offloader(settings: EdgeSettings) -> Offloader | None:
-    """Return the way to the cloud; None where no address is given."""
+    """Return the way to the cloud; None where no address is given. Raises SettingsError for one that cannot be."""
     if not settings.cloud_host:
         return None
     client = CloudClient(
-        f"http://{settings.cloud_host}:{settings.cloud_port}",
+        f"http://{url_host(settings.cloud_host)}:{settings.cloud_port}",
         prefix=settings.job_name,
         settings=ClientSettings(
             deadline_s=settings.offload_deadline_ms / 1000, max_connections=settings.offload_in_flight
@@ -65,32 +70,46 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
     return Offloader(client, encode, options)
 
 
+def url_host(address: str) -> str:
+    """Return a host name or an IP address as it stands in a URL. Raises SettingsError for anything else."""
+    with contextlib.suppress(ValueError):
+        return f"[{IPv6Address(address)}]"
+    if not HOST_NAME.fullmatch(address):
+        raise SettingsError(
+            f"BIG_MODEL_IP is {redact(address)!r}; write a host name or an IP address, the port goes into BIG_MODEL_PORT"
+        )
+    return address
+
+
 def prepare_sinks(settings: EdgeSettings, source: FrameSource) -> list[MakeSink]:
     """Return what makes the sinks. Raises SettingsError at once where a path cannot be written at all."""
     made: list[MakeSink] = []
     if settings.decisions_file:
-        sink = _open(JsonLinesSink, Path(settings.decisions_file), "DECISIONS_FILE")
+        sink = _open(JsonLinesSink, settings.decisions_file, "DECISIONS_FILE")
         made.append(lambda _: sink)
-    folders = (settings.all_examples_dir, settings.hard_cloud_dir, settings.hard_edge_dir)
-    if any(folders):
-        for folder in filter(None, folders):
-            _open(_make_folder, Path(folder), "the output folders")
-        made.append(lambda labels: UpstreamFoldersSink(*folders, labels, settings.display_threshold))
+    three = (settings.all_examples_dir, settings.hard_cloud_dir, settings.hard_edge_dir)
+    for folder, name in zip(three, ("all_examples", "hard_example_cloud", "hard_example_edge"), strict=True):
+        if folder:
+            _open(check_folder, folder, f"{name}_inference_output")
+    if any(three):
+        made.append(lambda labels: UpstreamFoldersSink(*three, labels, settings.display_threshold))
     if settings.annotated_video:
         video = Path(settings.annotated_video)
-        fps = (settings.source_pace or source.fps) / settings.frame_stride
-        made.append(lambda labels: VideoSink(video, fps, labels))
+        _open(check_video_path, settings.annotated_video, "ANNOTATED_VIDEO")
+        made.append(lambda labels: VideoSink(video, video_fps(settings, source), labels))
     return made
 
 
-def _open(opener: Callable[[Path], T], path: Path, name: str) -> T:
+def video_fps(settings: EdgeSettings, source: FrameSource) -> float:
+    """Return how many frames a second are processed where that is known, else 0."""
+    fps = source.fps if source.live else settings.source_pace or source.fps
+    return fps / settings.frame_stride
+
+
+def _open(opener: Callable[[Path], T], path: str, name: str) -> T:
     try:
-        return opener(path)
+        return opener(Path(path))
     except OSError as error:
         raise SettingsError(
-            f"cannot write {str(path)!r}: {error.strerror}; write a path in {name} that this user may write to"
+            f"{name} is {path!r}, which cannot be written: {error.strerror}; write a path that this user may write to"
         ) from None
-
-
-def _make_folder(path: Path) -> None:
-    path.mkdir(parents=True, exist_ok=True)

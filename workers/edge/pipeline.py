@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from sedna_py.errors import EstimatorError, SednaError
 from sedna_py.hard_example_mining import BaseFilter, Decision, decide
 from sedna_py.protocol.causes import OffloadCause
-from workers.edge.decision import CloudAnswer, FrameResult, conclude
-from workers.edge.frames import FrameBuffer, SourceFrame
+from workers.edge.decision import NO_FILTER, CloudAnswer, FrameResult, Progress, conclude, tidy, to_list
+from workers.edge.frames import SourceFrame
 from workers.edge.metrics import EdgeMetrics
 from workers.edge.offload import Offloader
 from workers.edge.reader import FrameReader
@@ -21,8 +26,7 @@ from workers.inference.predictor import Predictor
 LOG = logging.getLogger(__name__)
 RESULTS_WAITING = 32  # results that may wait for the sinks before the frame loop waits for them
 END_SLACK_S = 10.0  # on top of the offload deadline, for the last frames to leave
-
-NO_FILTER = Decision(hard=False, reason="no filter", score=None)
+READER_END_S = 6.0  # a network stream's read gives up after 5 s; a process must not end inside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +40,6 @@ class PipelineOptions:
     deadline_s: float = 2.0
 
 
-@dataclass(slots=True)
-class Progress:
-    """A frame between its parts."""
-
-    frame: SourceFrame
-    decision: Decision = NO_FILTER
-    edge: list[Any] | None = None
-    edge_ms: float | None = None
-    answer: CloudAnswer | None = None
-
-
 class EdgePipeline:
     """Runs until the source ends or `stop`. Every frame that leaves the buffer leaves through the sinks, exactly once.
 
@@ -56,7 +49,6 @@ class EdgePipeline:
     def __init__(
         self,
         reader: FrameReader,
-        buffer: FrameBuffer,
         predictor: Predictor,
         offloader: Offloader | None,
         sinks: Sequence[Sink],
@@ -64,7 +56,7 @@ class EdgePipeline:
         metrics: EdgeMetrics,
     ) -> None:
         self._reader = reader
-        self._buffer = buffer
+        self._buffer = reader.buffer
         self._predictor = predictor
         self._offloader = offloader
         self._options = options
@@ -72,28 +64,36 @@ class EdgePipeline:
         self._writer = SinkWriter(sinks, self._written, metrics.sink_failed)
         self._unanswered: dict[int, Progress] = {}
         self._filter_failed = False
+        self._filter_lock = threading.Lock()
+        self._count_lock = threading.Lock()
+        self._in_model = 0
         self.frames = 0
         self.hard = 0
 
     def run(self) -> None:
-        """Process frames until there are no more. Raises the source's error if it failed."""
+        """Process frames until there are no more. Raises the source's error if it failed, SednaError if frames were lost."""
         self._reader.start()
         self._writer.start()
         try:
-            while (frame := self._buffer.get(self._end_limit_s)) is not None:
+            while (frame := self._next()) is not None:
                 self._process(frame)
         finally:
             self._finish()
         if self._reader.error is not None:
             raise self._reader.error
+        if self._buffer.out:
+            raise SednaError(f"{self._buffer.out} frames did not leave: the model or the outputs are stuck")
 
     def stop(self) -> None:
         """Take no more frames; what is inside still leaves."""
         self._reader.stop()
 
-    @property
-    def _end_limit_s(self) -> float:
-        return self._options.deadline_s + END_SLACK_S
+    def _next(self) -> SourceFrame | None:
+        """Return the next frame, None at the end: frames with the cloud or the sinks get a limit then, a slow model none."""
+        while True:
+            frame = self._buffer.get(self._options.deadline_s + END_SLACK_S)
+            if frame is not None or not self._in_model:
+                return frame
 
     def _process(self, frame: SourceFrame) -> None:
         if frame.sequence < 0:
@@ -107,7 +107,7 @@ class EdgePipeline:
         if progress is not None:
             self._infer(progress)
             return
-        progress = Progress(frame, self._judge(frame.picture[..., ::-1]))
+        progress = Progress(frame, self._judge_raw(frame))
         if progress.decision.hard:
             self._ask_cloud(progress)
         else:
@@ -118,29 +118,43 @@ class EdgePipeline:
 
         def answered(result: Any) -> None:
             progress.edge_ms = (time.monotonic() - started) * 1000
-            self._after_edge(progress, result)
+            try:
+                self._after_edge(progress, result)
+            finally:
+                self._count(in_model=-1)
 
+        self._count(in_model=1)
         self._predictor.submit(progress.frame.picture, answered)
 
     def _after_edge(self, progress: Progress, result: Any) -> None:
+        try:
+            progress.edge = None if isinstance(result, Exception) else to_list(result)
+        except EstimatorError as error:
+            result = error
         if isinstance(result, Exception):
             self._metrics.model_failed(progress.frame, result)
-            failed = f"the little model failed: {type(result).__name__}"
-            progress.decision = Decision(hard=True, reason=failed, score=None)
-        else:
-            progress.edge = to_list(result)
-            if not self._options.mine_first:
-                progress.decision = self._judge(progress.edge)
+            if not progress.decision.hard:
+                failed = f"the little model failed: {type(result).__name__}"
+                progress.decision = Decision(hard=True, reason=failed, score=None)
+        elif not self._options.mine_first:
+            progress.decision = self._judge(progress.edge)
         if progress.decision.hard and progress.answer is None:
             self._ask_cloud(progress)
         else:
             self._conclude(progress)
 
+    def _judge_raw(self, frame: SourceFrame) -> Decision:
+        if self._options.filter is None:
+            return NO_FILTER
+        # RGB as upstream's scripts give it, and contiguous: PyTorch takes no view with a negative stride.
+        return self._judge(np.ascontiguousarray(frame.picture[..., ::-1]))
+
     def _judge(self, data: Any) -> Decision:
         if self._options.filter is None:
             return NO_FILTER
         try:
-            return decide(self._options.filter, data)
+            with self._filter_lock:  # answers come from several threads, and a filter may keep state
+                return tidy(decide(self._options.filter, data))
         except Exception as error:  # a user's filter; the frame still has the edge's answer
             if not self._filter_failed:
                 self._filter_failed = True
@@ -148,11 +162,11 @@ class EdgePipeline:
             return Decision(hard=False, reason=f"the filter failed: {type(error).__name__}", score=None)
 
     def _ask_cloud(self, progress: Progress) -> None:
-        self.hard += 1
+        self._count(hard=1)
 
         def answered(answer: CloudAnswer) -> None:
             progress.answer = answer
-            if answer.result is None and progress.edge is None and self._options.mine_first:
+            if answer.result is None and progress.edge_ms is None:  # mined first: the little model has not been asked
                 self._unanswered[progress.frame.sequence] = progress
                 self._buffer.put_back(progress.frame)
             else:
@@ -165,13 +179,9 @@ class EdgePipeline:
 
     def _conclude(self, progress: Progress) -> None:
         result = conclude(
-            progress.frame,
-            progress.decision,
-            progress.edge,
-            progress.answer,
+            progress,
             filter_name=self._options.filter_name,
             threshold=self._options.display_threshold,
-            edge_ms=progress.edge_ms,
             offloads_waiting=self._offloader.pending if self._offloader else 0,
             now=time.monotonic(),
         )
@@ -181,25 +191,24 @@ class EdgePipeline:
         self._metrics.frame_done(result.record)
         self._buffer.done()
 
+    def _count(self, *, hard: int = 0, in_model: int = 0) -> None:
+        with self._count_lock:
+            self.hard += hard
+            self._in_model += in_model
+
     def _finish(self) -> None:
-        self._reader.stop()
-        if self._buffer.out:
-            LOG.error("%d frames did not leave within %.0f s", self._buffer.out, self._end_limit_s)
-        if self._offloader is not None:
-            self._offloader.close()
-        self._predictor.close()
-        self._writer.finish(END_SLACK_S)
+        """Let every frame inside leave, then every part; what one part raises keeps none of the others from ending."""
+        with contextlib.ExitStack() as parts:
+            parts.callback(self._reader.join, READER_END_S)
+            parts.callback(self._writer.finish, END_SLACK_S)
+            parts.callback(self._predictor.close)
+            self._reader.stop()
+            if self._offloader is not None:
+                self._offloader.close()
+            while (frame := self._buffer.get(0)) is not None:  # the cloud gave these up just now
+                self._process(frame)
 
 
 def frames_inside(predictor: Predictor, offload_capacity: int) -> int:
     """Return the bound for FrameBuffer's `most_out`: frames in the model, with the cloud, and waiting for the sinks."""
     return predictor.requests + offload_capacity + RESULTS_WAITING
-
-
-def to_list(result: Any) -> list[Any]:
-    """Return an estimator's answer as the list that JSON and the filters want."""
-    if hasattr(result, "tolist"):
-        result = result.tolist()
-    if isinstance(result, list):
-        return [item.tolist() if hasattr(item, "tolist") else item for item in result]
-    return list(result) if isinstance(result, tuple) else [result]

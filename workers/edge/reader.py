@@ -14,9 +14,9 @@ LOG = logging.getLogger(__name__)
 
 
 class FrameReader(threading.Thread):
-    """Reads every `stride`-th frame, at most `pace` per second, the source `repeat` times, until `limit` were taken.
+    """Reads the source `repeat` times, at `pace` frames per second, takes every `stride`-th frame, until `limit` were taken.
 
-    0 means no limit for each of the three.
+    0 means no limit for each of repeat, pace and limit. A live source has its own pace and no second round.
     """
 
     def __init__(
@@ -30,8 +30,8 @@ class FrameReader(threading.Thread):
         limit: int = 0,
     ) -> None:
         super().__init__(name="frame-reader", daemon=True)
+        self.buffer = buffer
         self._source = source
-        self._buffer = buffer
         self._stride = stride
         self._pace = 0.0 if source.live else pace
         self._repeat = 1 if source.live else repeat
@@ -44,28 +44,31 @@ class FrameReader(threading.Thread):
     def run(self) -> None:
         """Read until the source ends, fails, or `stop`."""
         try:
-            rounds = 0
-            while not self._stopped.is_set() and (rounds < self._repeat or not self._repeat):
-                before = self.read
-                if not self._one_round() or self.read == before:
-                    return
-                rounds += 1
+            self._all_rounds()
         except SednaError as error:
             self.error = error
             LOG.error("the source failed: %s", error)
-        except Exception as error:
-            LOG.exception("reading the source failed")
-            self.error = SourceError(f"{self._source.name} cannot be read any more: {error}")
+        except BaseException as error:  # a thread has nobody to raise to; the pipeline does it at its end
+            LOG.error("reading the source failed", exc_info=error)
+            self.error = SourceError(f"{self._source.name} cannot be read any more: {type(error).__name__}: {error}")
         finally:
+            self.buffer.end()
             self._source.close()
-            self._buffer.end()
 
     def stop(self) -> None:
         """End the reading; returns at once."""
         self._stopped.set()
         if self._source.live:
             self._source.close()
-        self._buffer.stop()
+        self.buffer.stop()
+
+    def _all_rounds(self) -> None:
+        rounds = 0
+        while not self._stopped.is_set() and (rounds < self._repeat or not self._repeat):
+            before = self.read
+            if not self._one_round() or self.read == before:
+                return
+            rounds += 1
 
     def _one_round(self) -> bool:
         started = time.monotonic()
@@ -74,12 +77,16 @@ class FrameReader(threading.Thread):
             if index % self._stride:
                 continue
             if self._pace:
-                due = started + (index // self._stride) / self._pace
-                self._stopped.wait(max(due - time.monotonic(), 0))
+                self._stopped.wait(max(due_in(index, self._pace, time.monotonic() - started), 0))
             frame = SourceFrame(self.read, self._source.name, picture, time.monotonic(), time.time())
-            if self._stopped.is_set() or not self._buffer.put(frame):
+            if self._stopped.is_set() or not self.buffer.put(frame):
                 return False
             self._taken += 1
             if self._taken == self._limit:
                 return False
         return True
+
+
+def due_in(index: int, pace: float, elapsed_s: float) -> float:
+    """Return in how many seconds the source's frame `index` (from 0) is due at `pace` frames per second; negative: it is late."""
+    return index / pace - elapsed_s

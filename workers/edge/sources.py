@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,15 @@ from sedna_py.errors import SourceError
 from sedna_py.estimator import Frame
 from sedna_py.settings import redact
 
+LOG = logging.getLogger(__name__)
+
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 NETWORK_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp"})
 OPEN_TIMEOUT_MS = 5_000
 READ_TIMEOUT_MS = 5_000
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 5.0
+MAX_FPS = 1000  # streams that do not know their rate name that of their clock, e.g. 90000
 
 
 class FrameSource(Protocol):
@@ -44,19 +50,24 @@ class VideoFile:
         self._capture = _open(str(path))
         if self._capture is None:
             raise SourceError(f"{str(path)!r} is not a video that OpenCV can read; write the path of a video file")
-        self.fps = max(float(self._capture.get(cv2.CAP_PROP_FPS)), 0.0)
+        self.fps = _fps(self._capture)
         self.frames = max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
         self._fresh = True
 
     def __iter__(self) -> Iterator[Frame]:
         if not self._fresh:
+            self.close()
             self._capture = _open(str(self._path))
         self._fresh = False
+        empty = True
         while self._capture is not None:
             read, picture = _read(self._capture)
             if not read:
-                return
+                break
+            empty = False
             yield picture
+        if empty:
+            raise SourceError(f"no frame of {str(self._path)!r} can be read; write the path of a whole video file")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -102,37 +113,54 @@ class LiveStream:
         self._capture = _open(address)
         if self._capture is None:
             raise SourceError(
-                f"{self.name} cannot be opened within {OPEN_TIMEOUT_MS / 1000:.0f} s; "
+                f"{self.name} cannot be opened (tried for up to {OPEN_TIMEOUT_MS / 1000:.0f} s); "
                 "check that the camera or stream is there and that the address is right"
             )
-        self.fps = max(float(self._capture.get(cv2.CAP_PROP_FPS)), 0.0)
+        self.fps = _fps(self._capture)
 
     def __iter__(self) -> Iterator[Frame]:
-        pause = 0.5
+        pause = FIRST_PAUSE_S
         picture: Any
-        while not self._closed.is_set():
-            read, picture = _read(self._capture) if self._capture is not None else (False, None)
-            if read:
-                pause = 0.5
-                yield picture
-                continue
-            if self._closed.wait(pause):
-                return
-            pause = min(pause * 2, 5.0)
-            if self._capture is not None:
-                self._capture.release()
-            self._capture = _open(self._address)
+        try:
+            while not self._closed.is_set():
+                read, picture = _read(self._capture) if self._capture is not None else (False, None)
+                if read:
+                    self._note(back=pause != FIRST_PAUSE_S)
+                    pause = FIRST_PAUSE_S
+                    yield picture
+                    continue
+                self._note(lost=pause == FIRST_PAUSE_S)
+                self._release()
+                if not self._closed.wait(pause):
+                    pause = min(pause * 2, LONGEST_PAUSE_S)
+                    self._capture = _open(self._address)
+        finally:
+            self._release()  # here and not in `close`, which another thread calls while this one may be reading
 
     def close(self) -> None:
-        """End the iteration; the capture is released by the thread that reads, or by the collector."""
+        """End the iteration, at the latest when a read or an attempt to open has timed out."""
         self._closed.set()
+
+    def _release(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+    def _note(self, *, lost: bool = False, back: bool = False) -> None:
+        if lost:
+            LOG.warning("%s gives no frames; trying again until it does", self.name)
+        if back:
+            LOG.info("%s gives frames again", self.name)
 
 
 def open_source(video_url: str) -> FrameSource:
     """Open what `video_url` names. Raises SourceError in one line, without the password of an address."""
-    if video_url.isdigit():
+    if video_url.isdecimal():
         return LiveStream(int(video_url))
-    scheme = urlsplit(video_url).scheme.lower()
+    try:
+        scheme = urlsplit(video_url).scheme.lower()
+    except ValueError as error:
+        raise SourceError(f"{redact(video_url)!r} is no address: {error}; write rtsp://host:port/path") from None
     if scheme in NETWORK_SCHEMES:
         return LiveStream(video_url)
     if scheme not in ("", "file") and "://" in video_url:
@@ -140,11 +168,12 @@ def open_source(video_url: str) -> FrameSource:
             f"{redact(video_url)!r}: unknown scheme {scheme!r}; write a path, rtsp://... or http(s)://..."
         )
     path = local_path(video_url)
-    if path.is_dir():
-        return PictureFolder(path)
-    if not path.exists():
-        raise SourceError(f"no video at {str(path)!r}; write the path of a video file or a folder of pictures")
-    return VideoFile(path)
+    try:
+        return _open_path(path)
+    except OSError as error:
+        raise SourceError(
+            f"cannot read {str(path)!r}: {error.strerror}; write the path of a video or a folder that this user may read"
+        ) from None
 
 
 def local_path(video_url: str) -> Path:
@@ -153,6 +182,19 @@ def local_path(video_url: str) -> Path:
         return Path(video_url)
     rest = video_url.removeprefix("file:")
     return Path("/" + rest.lstrip("/")) if rest.startswith("//") else Path(rest)
+
+
+def _open_path(path: Path) -> FrameSource:
+    if path.is_dir():
+        return PictureFolder(path)
+    if not path.exists():
+        raise SourceError(f"no video at {str(path)!r}; write the path of a video file or a folder of pictures")
+    return VideoFile(path)
+
+
+def _fps(capture: cv2.VideoCapture) -> float:
+    fps = float(capture.get(cv2.CAP_PROP_FPS))
+    return fps if 0 < fps <= MAX_FPS else 0.0
 
 
 def _read(capture: cv2.VideoCapture) -> tuple[bool, Any]:

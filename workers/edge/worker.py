@@ -21,6 +21,7 @@ from workers.inference.predictor import create_predictor
 from workers.settings import EdgeSettings
 
 LOG = logging.getLogger(__name__)
+REPORT_END_S = 5.0  # for the last report to the local controller
 
 
 class EdgeWorker:
@@ -29,22 +30,28 @@ class EdgeWorker:
     def __init__(self, settings: EdgeSettings) -> None:
         self._settings = settings
         self._metrics = EdgeMetrics()
-        self._filter = load_filter(settings)
-        self._source = open_source(settings.video_url)
-        self._sinks = prepare_sinks(settings, self._source)
         self._pipeline: EdgePipeline | None = None
         self._stopped = threading.Event()
+        self._filter = load_filter(settings)
+        self._reporter = self._make_reporter()
+        self._source = open_source(settings.video_url)
+        self._sinks = prepare_sinks(settings, self._source)
+        self._offloader = build_offloader(settings)
 
     def run(self) -> None:
         """Load the model and process frames until the source ends or `stop`. Raises SednaError."""
-        with self._health():
-            pipeline = self._pipeline = self._build()
-            if self._stopped.is_set():
-                pipeline.stop()
-            with self._reports(pipeline):
-                LOG.info("processing %s", self._source.name)
-                pipeline.run()
-            LOG.info("done: %d frames, %d of them hard", pipeline.frames, pipeline.hard)
+        try:
+            with self._health():
+                pipeline = self._pipeline = self._build()
+                if self._stopped.is_set():
+                    pipeline.stop()
+                with self._reports():
+                    LOG.info("processing %s", self._source.name)
+                    pipeline.run()
+                LOG.info("done: %d frames, %d of them hard", pipeline.frames, pipeline.hard)
+        finally:
+            if self._offloader is not None:
+                self._offloader.close()
 
     def stop(self) -> None:
         """Take no more frames; `run` returns when those inside have left."""
@@ -53,7 +60,7 @@ class EdgeWorker:
             self._pipeline.stop()
 
     def _build(self) -> EdgePipeline:
-        settings = self._settings
+        settings, offloader = self._settings, self._offloader
         predictor = create_predictor(
             settings.model_url,
             model_name=settings.model_name,
@@ -61,7 +68,6 @@ class EdgeWorker:
             detection_threshold=settings.detection_threshold,
             options=EngineOptions(settings.device, settings.streams),
         )
-        offloader = build_offloader(settings)
         most_out = frames_inside(predictor, settings.offload_in_flight + settings.offload_waiting)
         buffer = FrameBuffer(settings.buffer_frames, buffer_policy(settings, self._source), most_out)
         reader = FrameReader(
@@ -72,9 +78,7 @@ class EdgeWorker:
             repeat=settings.source_repeat,
             limit=settings.source_frames,
         )
-        self._metrics.watch(
-            lambda: len(buffer), (lambda: offloader.pending) if offloader else (lambda: 0), lambda: buffer.dropped
-        )
+        self._metrics.watch(lambda: len(buffer), lambda: offloader.pending if offloader else 0, lambda: buffer.dropped)
         options = PipelineOptions(
             filter=self._filter,
             filter_name=settings.hem_name or "",
@@ -83,7 +87,7 @@ class EdgeWorker:
             deadline_s=settings.offload_deadline_ms / 1000,
         )
         sinks = [make(predictor.labels) for make in self._sinks]
-        return EdgePipeline(reader, buffer, predictor, offloader, sinks, options, self._metrics)
+        return EdgePipeline(reader, predictor, offloader, sinks, options, self._metrics)
 
     def _not_ready(self) -> str | None:
         if self._stopped.is_set():
@@ -101,23 +105,31 @@ class EdgeWorker:
         finally:
             server.close()
 
-    @contextlib.contextmanager
-    def _reports(self, pipeline: EdgePipeline) -> Iterator[None]:
+    def _make_reporter(self) -> LocalControllerReporter | None:
         settings = self._settings
         if not settings.lc_server:
+            return None
+        identity = WorkerIdentity(settings.worker_name, settings.namespace, settings.service_name)
+        return LocalControllerReporter(settings.lc_server, identity, self._counts, period_s=settings.lc_period_s)
+
+    def _counts(self) -> InferenceCounts:
+        pipeline = self._pipeline
+        if pipeline is None:
+            return InferenceCounts()
+        # Upstream counts a hard frame twice in this mode.
+        again = pipeline.hard if self._settings.mining_mode == "inference-then-mining" else 0
+        return InferenceCounts(pipeline.frames + again, pipeline.hard)
+
+    @contextlib.contextmanager
+    def _reports(self) -> Iterator[None]:
+        if self._reporter is None:
             yield
             return
-        identity = WorkerIdentity(settings.worker_name, settings.namespace, settings.service_name)
-        twice = settings.mining_mode == "inference-then-mining"  # upstream counts a hard frame twice in this mode
-
-        def counts() -> InferenceCounts:
-            return InferenceCounts(pipeline.frames + (pipeline.hard if twice else 0), pipeline.hard)
-
-        reporter = LocalControllerReporter(settings.lc_server, identity, counts, period_s=settings.lc_period_s)
         loop = BackgroundLoop("reports")
-        loop.submit(reporter.run())
+        loop.submit(self._reporter.run())
         try:
             yield
         finally:
-            loop.run(reporter.stop(), timeout_s=5)
+            with contextlib.suppress(TimeoutError):  # reports are a courtesy
+                loop.run(self._reporter.stop(), timeout_s=REPORT_END_S)
             loop.close()

@@ -9,11 +9,12 @@ import numpy as np
 import openvino as ov
 from model_api.adapters import OpenvinoAdapter
 from model_api.models import DetectionModel
-from model_api.models.model import WrapperError
 
 from sedna_py.errors import ModelError
 from sedna_py.estimator import Frame, Inputs, Outputs
 from workers.inference.engine import last_line
+
+METADATA_SUFFIXES = (".xml", ".onnx")
 
 
 class GraphOnly(OpenvinoAdapter):  # type: ignore[misc]  # model-api has no types
@@ -21,6 +22,29 @@ class GraphOnly(OpenvinoAdapter):  # type: ignore[misc]  # model-api has no type
 
     def load_model(self) -> None:
         """Compile nothing."""
+
+
+def _read(path: Path) -> GraphOnly:
+    if path.suffix not in METADATA_SUFFIXES:
+        raise ModelError(
+            f"{str(path)!r} carries no model-api metadata (only .xml and .onnx files do); "
+            "write your own decoding and name it in ESTIMATOR=path/to/file.py:Class"
+        )
+    try:
+        _check_markup(path)
+        return GraphOnly(ov.Core(), str(path), model_parameters={})
+    except Exception as error:  # protobuf's, OpenVINO's, the operating system's
+        beside = " with its .bin beside it" if path.suffix == ".xml" else ""
+        raise ModelError(
+            f"{str(path)!r} cannot be read as a model: {last_line(error)}; export or copy it again{beside}"
+        ) from error
+
+
+def _check_markup(path: Path) -> None:
+    # OpenVINO would try every other format it knows on such a file, and each would print its complaint.
+    with path.open("rb") as file:
+        if path.suffix == ".xml" and b"<net" not in file.read(4096):
+            raise ValueError("it is not OpenVINO's XML")
 
 
 class GenericDetector:
@@ -36,17 +60,11 @@ class GenericDetector:
 
     def load(self, model_url: str) -> ov.Model:
         """Return the graph with its pre-processing embedded. Raises ModelError if model-api does not know the model."""
-        path = Path(model_url)
-        if path.suffix == ".tflite":
-            raise ModelError(
-                f"{model_url!r} carries no model-api metadata (a .tflite never does); "
-                "write your own decoding and name it in ESTIMATOR=path/to/file.py:Class"
-            )
+        adapter = _read(Path(model_url))
         configuration = {} if self._threshold is None else {"confidence_threshold": self._threshold}
         try:
-            adapter = GraphOnly(ov.Core(), str(path), model_parameters={})
             self._model = DetectionModel.create_model(adapter, configuration=configuration, preload=False)
-        except (RuntimeError, WrapperError, ValueError, TypeError) as error:
+        except Exception as error:  # its wrappers raise whatever their reading of a foreign graph ends in
             raise ModelError(
                 f"{model_url!r} is not a detector that openvino-model-api knows: {last_line(error)}; "
                 "export it with model_info metadata, or name your own code in ESTIMATOR=path/to/file.py:Class"

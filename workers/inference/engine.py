@@ -1,18 +1,22 @@
-"""Runs one compiled OpenVINO model, with its asynchronous queue kept full."""
+"""Runs one compiled OpenVINO model, with every stream kept busy."""
 
 from __future__ import annotations
 
-import itertools
-import threading
+import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
+import numpy as np
 import openvino as ov
 
 from sedna_py.errors import ModelError
 from sedna_py.estimator import Inputs, Outputs
+
+LOG = logging.getLogger(__name__)
 
 Done = Callable[[Outputs | Exception], None]
 
@@ -33,6 +37,10 @@ class EngineOptions:
 
 def compile_model(model: ov.Model | str | Path, options: EngineOptions) -> ov.CompiledModel:
     """Compile a model, or the file that holds one. Raises ModelError in one line."""
+    if not isinstance(model, ov.Model | str | Path):
+        raise ModelError(
+            f"there is a {type(model).__name__} where a model belongs; return an openvino.Model, or its path"
+        )
     core = ov.Core()
     try:
         network = core.read_model(str(model)) if isinstance(model, str | Path) else model
@@ -52,54 +60,50 @@ def _name(model: ov.Model | str | Path) -> str:
 
 
 class AsyncEngine:
-    """A compiled model and its AsyncInferQueue of `streams + 1` requests.
+    """A compiled model and `streams + 1` inference requests, each run by a thread of its own.
 
-    The one request more than streams is the one that is being filled or emptied while the others compute.
+    The one request more than streams is the one that is being filled or emptied while the others compute. This is
+    openvino.AsyncInferQueue's job, but that one calls nobody back for an inference that failed, refuses every later start
+    because of it, and ends the process for a callback that raised (2026.4).
     """
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
-        optimal = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        self.streams = max(optimal, 1)
+        self.streams = max(int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")), 1)
         self.requests = self.streams + 1
         self._names = [output.any_name for output in compiled.outputs]
-        self._queue = ov.AsyncInferQueue(compiled, self.requests)
-        self._queue.set_callback(self._finished)
-        self._pending: dict[int, Done] = {}
-        self._ids = itertools.count()
-        self._lock = threading.Lock()
+        # OpenVINO's first conversion between numpy and its tensors deadlocks if two threads make it at once (2026.4).
+        _ = ov.Tensor(np.zeros(1, np.float32)).data
+        self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
+        for _ in range(self.requests):
+            self._idle.put(compiled.create_infer_request())
+        self._threads = ThreadPoolExecutor(self.requests, thread_name_prefix="infer")
 
     def submit(self, inputs: Inputs, done: Done) -> None:
         """Start one inference; wait while all requests are busy.
 
-        `done` gets copies of the outputs by name, or the exception, from a thread of OpenVINO; it is called exactly once.
+        `done` gets copies of the outputs by name, or the exception, from a thread of the engine; it is called exactly once.
         """
-        number = next(self._ids)
-        self._pending[number] = done
+        request = self._idle.get()
         try:
-            with self._lock:  # start_async is not made for several callers at once
-                self._queue.start_async(dict(inputs), userdata=number)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller of this frame must hear of it
-            self._fail(number, error)
+            self._threads.submit(self._run, request, inputs, done)
+        except RuntimeError:
+            self._idle.put(request)
+            done(ModelError("the model is closed; submit nothing after close"))
 
     def close(self) -> None:
         """Wait for what is under way."""
-        self._queue.wait_all()
+        self._threads.shutdown(wait=True)
 
-    def _finished(self, request: ov.InferRequest, number: int) -> None:
-        # The tensors belong to the request, which is used again as soon as this returns.
-        outputs = {name: request.get_output_tensor(i).data.copy() for i, name in enumerate(self._names)}
-        self._pending.pop(number)(outputs)
-
-    def _fail(self, number: int, error: Exception) -> None:
-        failed = [self._pending.pop(number, None)]
-        if isinstance(error, RuntimeError) and self._pending:
-            # AsyncInferQueue raises an earlier request's failure at the next start, and calls nobody for that request:
-            # once all have come to rest, whoever still waits was one of those.
-            try:
-                self._queue.wait_all()
-            except RuntimeError as earlier:
-                error = earlier
-            failed += [self._pending.pop(n, None) for n in list(self._pending)]
-        for done in failed:
-            if done is not None:
-                done(error)
+    def _run(self, request: ov.InferRequest, inputs: Inputs, done: Done) -> None:
+        outcome: Outputs | Exception
+        try:
+            found = request.infer(dict(inputs))
+            outcome = {name: found[i] for i, name in enumerate(self._names)}
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller of this frame must hear of it
+            outcome = error
+        try:
+            done(outcome)
+        except Exception:
+            LOG.exception("an answer could not be delivered")
+        finally:
+            self._idle.put(request)

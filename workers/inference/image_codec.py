@@ -16,7 +16,7 @@ def encode_jpeg(frame: Frame, quality: int) -> bytes:
     try:
         done, encoded = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
     except cv2.error as error:
-        raise MalformedBody(f"the frame cannot be encoded: {error}") from error
+        raise MalformedBody(f"the frame cannot be encoded: {_one_line(error)}") from error
     if not done:
         raise MalformedBody("the frame cannot be encoded as a JPEG")
     return encoded.tobytes()
@@ -31,8 +31,12 @@ def decode_image(body: bytes) -> Frame:
     try:
         frame = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise MalformedBody(f"the picture cannot be decoded: {error}") from error
+        raise MalformedBody(f"the picture cannot be decoded: {_one_line(error)}") from error
     if frame is None:
         raise MalformedBody("the picture cannot be decoded; send a whole JPEG or PNG file")
     picture: Frame = frame
     return picture
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

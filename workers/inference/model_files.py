@@ -14,7 +14,15 @@ def find_model_file(model_url: str, model_name: str | None = None) -> Path:
 
     Raises ModelError if there is none, or more than one and no `model_name` to choose.
     """
-    path = Path(model_url)
+    try:
+        return _find(Path(model_url), model_url, model_name)
+    except OSError as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"cannot look for a model at {model_url!r}: {error.strerror}; mend that path") from error
+
+
+def _find(path: Path, model_url: str, model_name: str | None) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():

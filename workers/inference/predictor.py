@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sedna_py.errors import EstimatorError, MalformedBody
+from sedna_py.errors import EstimatorError, MalformedBody, SednaError
 from sedna_py.estimator import Estimator, HookEstimator, accepted_kwargs, import_object, instantiate
 from workers.inference.detector import GenericDetector
-from workers.inference.engine import AsyncEngine, EngineOptions, compile_model
+from workers.inference.engine import AsyncEngine, EngineOptions, compile_model, last_line
 from workers.inference.model_files import find_model_file
 
 Answer = Callable[[Any], None]  # gets the result, or the exception
@@ -38,7 +38,7 @@ class HookPredictor:
 
     def __init__(self, estimator: HookEstimator, model_url: str, options: EngineOptions) -> None:
         self._estimator = estimator
-        self._engine = AsyncEngine(compile_model(estimator.load(model_url), options))
+        self._engine = AsyncEngine(compile_model(load_hooks(estimator, model_url), options))
         self.requests = self._engine.requests
         self.streams = self._engine.streams
         self.labels: list[str] = list(getattr(estimator, "labels", []))
@@ -47,13 +47,13 @@ class HookPredictor:
         """Pre-process here, in the caller's thread; post-process in OpenVINO's."""
         try:
             inputs, meta = self._estimator.preprocess(as_frame(data))
-        except Exception as error:  # noqa: BLE001 - user code; its frame must be answered whatever it raises
-            answer(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code; its frame must be answered whatever it raises
+            answer(as_exception(error))
             return
         self._engine.submit(inputs, lambda outputs: answer(self._decode(outputs, meta)))
 
     def warm_up(self) -> None:
-        """Run one grey picture through, so that the first real frame does not pay for lazy set-up."""
+        """Run one grey picture through, so that the first real frame does not pay for lazy set-up. Raises EstimatorError."""
         finished = threading.Event()
         answers: list[Any] = []
 
@@ -66,7 +66,9 @@ class HookPredictor:
             raise EstimatorError("the model did not answer its first frame within 120 s")
         if isinstance(answers[0], Exception):
             failed = type(answers[0]).__name__
-            raise EstimatorError(f"the model failed on its first frame: {failed}: {answers[0]}") from answers[0]
+            raise EstimatorError(
+                f"the model failed on its first frame: {failed}: {last_line(answers[0])}"
+            ) from answers[0]
 
     def close(self) -> None:
         """Wait for what is under way."""
@@ -77,8 +79,8 @@ class HookPredictor:
             return outputs
         try:
             return self._estimator.postprocess(outputs, meta)
-        except Exception as error:  # noqa: BLE001 - user code, as above
-            return error
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code, as above
+            return as_exception(error)
 
 
 class EstimatorPredictor:
@@ -96,7 +98,11 @@ class EstimatorPredictor:
     def submit(self, data: Any, answer: Answer) -> None:
         """Hand a frame (turned to RGB, as upstream's scripts send it) or any other data to `predict`."""
         self._free.acquire()
-        self._threads.submit(self._predict, data, answer)
+        try:
+            self._threads.submit(self._predict, data, answer)
+        except RuntimeError:
+            self._free.release()
+            answer(EstimatorError("the estimator is closed; submit nothing after close"))
 
     def close(self) -> None:
         """Wait for what is under way."""
@@ -105,19 +111,29 @@ class EstimatorPredictor:
     def _predict(self, data: Any, answer: Answer) -> None:
         result: Any
         try:
-            if isinstance(data, np.ndarray) and data.ndim == 3:
+            if is_frame(data):
                 data = np.ascontiguousarray(data[..., ::-1])
             result = self._estimator.predict(data)
-        except Exception as error:  # noqa: BLE001 - user code, as above
-            result = error
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code, as above
+            result = as_exception(error)
         finally:
             self._free.release()
         answer(result)
 
 
+def as_exception(error: BaseException) -> Exception:
+    """Return what user code raised; an exit becomes an error of this one frame, for it would only end the thread."""
+    return error if isinstance(error, Exception) else EstimatorError("the estimator called exit")
+
+
+def is_frame(data: Any) -> bool:
+    """Tell a picture (height x width x 3, uint8) from other arrays."""
+    return isinstance(data, np.ndarray) and data.ndim == 3 and data.shape[2] == 3 and data.dtype == np.uint8
+
+
 def as_frame(data: Any) -> Any:
     """Return the BGR frame that `data` is. Raises MalformedBody where it is no picture."""
-    if isinstance(data, np.ndarray) and data.ndim == 3 and data.shape[2] == 3 and data.dtype == np.uint8:
+    if is_frame(data):
         return data
     raise MalformedBody("the data is no picture; send height x width x 3 numbers from 0 to 255 (RGB), or a JPEG or PNG")
 
@@ -128,8 +144,23 @@ def load_estimator(estimator: Any, model_url: str) -> Any:
         instance = instantiate(estimator)
         instance.load(**accepted_kwargs(instance.load, {"model_url": model_url}))
     except Exception as error:
-        raise EstimatorError(f"the estimator could not load {model_url!r}: {type(error).__name__}: {error}") from error
+        raise EstimatorError(could_not_load(model_url, error)) from error
     return instance
+
+
+def load_hooks(estimator: HookEstimator, model_url: str) -> Any:
+    """Let the estimator load its graph. Raises EstimatorError in one line, or the estimator's own SednaError."""
+    try:
+        return estimator.load(model_url)
+    except SednaError:
+        raise
+    except Exception as error:
+        raise EstimatorError(could_not_load(model_url, error)) from error
+
+
+def could_not_load(model_url: str, error: Exception) -> str:
+    """Return the line for an estimator that failed in its constructor or in `load`."""
+    return f"the estimator could not load {model_url!r}: {type(error).__name__}: {last_line(error)}"
 
 
 def is_hook_estimator(estimator: Any) -> bool:
@@ -149,9 +180,16 @@ def create_predictor(
     options = options or EngineOptions()
     code = GenericDetector(detection_threshold) if estimator is None else import_object(estimator)
     if inspect.isclass(code) and is_hook_estimator(code):
-        code = code()
+        try:
+            code = code()
+        except Exception as error:
+            raise EstimatorError(could_not_load(model_url, error)) from error
     if not is_hook_estimator(code):
         return EstimatorPredictor(load_estimator(code, model_url))
     predictor = HookPredictor(code, str(find_model_file(model_url, model_name)), options)
-    predictor.warm_up()
+    try:
+        predictor.warm_up()
+    except EstimatorError:
+        predictor.close()
+        raise
     return predictor

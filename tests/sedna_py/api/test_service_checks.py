@@ -74,6 +74,20 @@ def test_filter_of_the_users_own_is_a_warning(container: dict[str, Any], registr
     ]
 
 
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"command": ["python", "-m", "workers.edge"]},
+        {"command": ["python"], "args": ["-m", "workers.edge"]},
+        {"command": ["sh", "-c", "exec python -m workers.edge"]},
+        {"args": ["mine.py"]},
+    ],
+)
+def test_our_own_worker_registers_no_filter(container: dict[str, Any]) -> None:
+    own = service(mining={"name": "IBTT"}, containers=[{"name": "first", "image": "i", **container}])
+    assert [(level, "did you mean IBT?" in line) for level, line in lines(own)] == [("error", True)]
+
+
 def test_second_container_cannot_register_a_filter() -> None:
     own = service(mining={"name": "Mine"}, containers=[CONTAINERS[0], {**CONTAINERS[1], "command": ["python"]}])
     assert [level for level, _ in lines(own)] == ["error"]

@@ -57,27 +57,30 @@ class SinkWriter(threading.Thread):
             for sink in self._sinks:
                 self._write(sink, result)
             self._written(result)
+            result = None  # what waits for the next one must not hold this one's picture
         for sink in self._sinks:
             try:
                 sink.close()
-            except OSError as error:
-                self._note_failure(sink, error)
+            except BaseException as error:  # noqa: BLE001 - as in `_write`
+                self._failed(sink.name)
+                LOG.error("sink %s could not be closed properly: %s: %s", sink.name, type(error).__name__, error)
 
     def _write(self, sink: Sink, result: FrameResult) -> None:
         try:
             sink.write(result)
-        except OSError as error:
+        except BaseException as error:  # noqa: BLE001 - if this thread died, every frame inside would wait for it for ever
             self._note_failure(sink, error)
-        except Exception:
-            LOG.exception("sink %s failed on frame %s", sink.name, result.record.frame)
-            self._failed(sink.name)
         else:
             if sink.name in self._broken:
                 self._broken.discard(sink.name)
                 LOG.info("sink %s can write again", sink.name)
 
-    def _note_failure(self, sink: Sink, error: OSError) -> None:
+    def _note_failure(self, sink: Sink, error: BaseException) -> None:
         self._failed(sink.name)
-        if sink.name not in self._broken:  # a full disk fails with every frame; one line is enough
-            self._broken.add(sink.name)
-            LOG.error("sink %s cannot write: %s; results are lost to it until it can", sink.name, error)
+        if sink.name in self._broken:  # a full disk fails with every frame; one line is enough
+            return
+        self._broken.add(sink.name)
+        unexpected = None if isinstance(error, OSError) else error
+        LOG.error(
+            "sink %s cannot write: %s; results are lost to it until it can", sink.name, error, exc_info=unexpected
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,13 @@ from workers.edge.sinks.drawing import draw_boxes
 from workers.inference.image_codec import encode_jpeg
 
 QUALITY = 90
+
+
+def check_folder(path: Path) -> None:
+    """Make the folder. Raises OSError where no file can be written into it."""
+    path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path):
+        pass
 
 
 class UpstreamFoldersSink:

@@ -1,0 +1,126 @@
+"""Sinks on a disk that is really full, and after it has been freed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.workers.edge.fakes import FakePredictor, FakeSource, Rig, log_of, make_result, sure
+from workers.edge.sinks.json_lines import JsonLinesSink
+from workers.edge.sinks.upstream_folders import UpstreamFoldersSink
+
+SIZE = 64 * 1024
+NOISE = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)  # hardly compressible: tens of kilobytes
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 KiB."""
+    where = tmp_path / "disk"
+    where.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(where)]
+    mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
+    if not mounted:
+        assert os.environ.get("CI") != "true", "CI must be able to mount a tmpfs: run it as root"
+        pytest.skip("only root can mount a small file system")
+    yield where
+    subprocess.run(["umount", "--lazy", str(where)], check=True)
+
+
+def fill(disk: Path, leave: int = 0) -> Path:
+    """Fill the disk to the last byte but `leave`."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 512)
+        except OSError:
+            pass
+        if leave:
+            file.truncate(file.tell() - leave)
+    return ballast
+
+
+def test_a_line_is_whole_or_absent_and_writing_goes_on_when_there_is_room(small_disk, monkeypatch):
+    cut, write_some = [], os.write
+
+    def spy(file, data):
+        count = write_some(file, data)
+        if count < len(data):
+            cut.append(count)
+        return count
+
+    monkeypatch.setattr("workers.edge.sinks.json_lines.os.write", spy)
+    path = small_disk / "decisions.jsonl"
+    sink = JsonLinesSink(path)
+    written, failed = [], []
+
+    def write(numbers):
+        for number in numbers:
+            try:
+                sink.write(make_result(number, edge=[[1, 2, 3, 4, 0.5, 0]] * 8))
+                written.append(number)
+            except OSError:
+                failed.append(number)
+
+    write(range(1, 4))
+    ballast = fill(small_disk)
+    write(range(4, 40))
+    assert failed, "the disk was not full"
+    assert cut, "no line was cut short, which is what this test is about"
+    assert [record.frame for record in log_of(path)] == written
+    assert path.read_bytes().endswith(b"\n")
+    ballast.unlink()
+    write(range(100, 103))
+    assert written[-3:] == [100, 101, 102]
+    assert [record.frame for record in log_of(path)] == written
+    sink.close()
+
+
+def test_no_half_picture_is_left_and_writing_goes_on_when_there_is_room(small_disk):
+    sink = UpstreamFoldersSink(str(small_disk / "all"), None, None)
+    ballast = fill(small_disk, leave=8192)
+    with pytest.raises(OSError, match="No space left"):
+        sink.write(make_result(1, shown=NOISE))
+    assert list((small_disk / "all").iterdir()) == []
+    ballast.unlink()
+    sink.write(make_result(2, shown=NOISE))
+    assert [path.name for path in (small_disk / "all").iterdir()] == ["2.jpeg"]
+
+
+def test_the_pipeline_goes_on_through_a_full_disk(small_disk, caplog):
+    """The log fills the disk; half-way somebody frees it. Every line there is, is a whole record."""
+    caplog.set_level("INFO")
+    ballast = fill(small_disk, leave=3 * os.sysconf("SC_PAGE_SIZE"))
+    log = JsonLinesSink(small_disk / "decisions.jsonl")
+
+    class Freed(FakeSource):
+        def __iter__(self):
+            for number, shown in enumerate(super().__iter__()):
+                if number == 200:
+                    ballast.unlink()
+                yield shown
+
+    rig = Rig(Freed(250), FakePredictor(sure), None, sinks=[log])
+    assert len(rig.run()) == 250
+    frames = [record.frame for record in log_of(small_disk / "decisions.jsonl")]
+    assert frames == sorted(set(frames))
+    assert frames[0] == 1
+    assert frames[-1] == 250
+    lost = rig.metric("sedna_edge_sink_errors_total", sink="decisions")
+    assert lost > 0
+    assert len(frames) + lost == 250
+    assert caplog.text.count("No space left on device") == 1
+    assert caplog.text.count("sink decisions can write again") == 1
+
+
+def test_a_device_that_is_always_full():
+    sink = JsonLinesSink(Path("/dev/full"))
+    for number in (1, 2):
+        with pytest.raises(OSError, match="No space left"):
+            sink.write(make_result(number))
+    sink.close()
