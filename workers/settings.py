@@ -30,6 +30,11 @@ class WorkerSettings(Settings):
         le=1,
         description="a number from 0 to 1: boxes with a lower score are not detections (default: the model's own)",
     )
+    model_type: str | None = Field(
+        None,
+        alias="MODEL_TYPE",
+        description="the openvino-model-api family of a model that does not say it: YOLO11, SSD, ...",
+    )
     streams: int = Field(
         0,
         alias="INFERENCE_STREAMS",

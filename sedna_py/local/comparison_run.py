@@ -29,7 +29,20 @@ MODES: Mapping[Mode, Mapping[str, str]] = {
     Mode.CLOUD_ONLY: {"HEM_NAME": "CloudOnly", "HEM_PARAMETERS": "null", "MINING_MODE": "mining-then-inference"},
 }
 # For every hard frame to be answered by the cloud, however slow it is: the reference needs them all, and a file can wait.
-PATIENT: Mapping[str, str] = {"OFFLOAD_WHEN_FULL": "wait", "OFFLOAD_DEADLINE_MS": "30000", "BUFFER_POLICY": "wait"}
+# Little is in flight meanwhile, or a slow model's round trip would be that of a queue of our own making.
+PATIENT: Mapping[str, str] = {
+    "OFFLOAD_WHEN_FULL": "wait",
+    "OFFLOAD_DEADLINE_MS": "30000",
+    "OFFLOAD_IN_FLIGHT": "3",
+    "OFFLOAD_WAITING": "0",
+    "BUFFER_POLICY": "wait",
+}
+# Six runs would write every picture six times, each over the one before.
+NO_OUTPUTS: Mapping[str, str] = {
+    "all_examples_inference_output": "",
+    "hard_example_cloud_inference_output": "",
+    "hard_example_edge_inference_output": "",
+}
 FULL_SPEED: Mapping[str, str] = {**PATIENT, "SOURCE_PACE": "0"}
 Watch = Callable[[list[DecisionRecord]], None]
 
@@ -56,7 +69,7 @@ class ServiceRun:
 
         Raises WorkerFailed, or ManifestError for a service that cannot be run.
         """
-        edge = {**self.edge, **extra, "DECISIONS_FILE": str(make_way(decisions))}
+        edge = {**NO_OUTPUTS, **self.edge, **extra, "DECISIONS_FILE": str(make_way(decisions))}
         options = replace(self.options, port=self.options.port or free_port(), overrides={Role.EDGE: edge})
         local = LocalService(plan_workers(self.service, self.models, options), say)
         following = asyncio.create_task(_follow(decisions, watch))

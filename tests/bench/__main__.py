@@ -11,6 +11,7 @@ from pathlib import Path
 from sedna_py.local.compare_service import cpu_name
 from tests.bench.cloud import CloudFigures, measure_cloud
 from tests.bench.edge import EdgeFigures, measure_edge, median
+from tests.bench.outage import measure_outage
 from tests.bench.pairs import Pair, face_pair, helmet_pair
 from tests.bench.wire import measure_bytes
 
@@ -42,15 +43,21 @@ def bench(pair: Pair, rounds: int) -> dict[str, object]:
     )
     cloud = measure_cloud(pair, rounds, frames=60 if pair.name == "face" else 12)
     report_cloud(cloud)
-    return {"edge": asdict(edge), "bytes": {"jpeg": jpeg, "json": listed}, "cloud": asdict(cloud)}
+    outage = measure_outage(pair, rounds) if pair.name == "face" else {}
+    if outage:
+        report_outage(outage)
+    return {"edge": asdict(edge), "bytes": {"jpeg": jpeg, "json": listed}, "cloud": asdict(cloud), "outage": outage}
 
 
 def report_edge(edge: EdgeFigures) -> None:
     """Print the edge's share of the limit."""
+    worker, limit, decoding = median(edge.worker), median(edge.limit), median(edge.decoding_limit)
+    ratio = spread(over(edge.worker, edge.limit))
     print(
-        f"  edge pipeline over limit (decode + AsyncInferQueue): {spread(edge.ratios)}  (wanted: 0.85)"
-        f"   {median(edge.worker):.0f} of {median(edge.limit):.0f} frames/s"
+        f"  edge pipeline over limit (decode + AsyncInferQueue): {ratio}  (wanted: 0.85)   {worker:.0f} of {limit:.0f} frames/s"
     )
+    ratio = spread(over(edge.worker, edge.decoding_limit))
+    print(f"    over the limit with the model's outputs made into boxes: {ratio}   {decoding:.0f} frames/s")
 
 
 def report_cloud(cloud: CloudFigures) -> None:
@@ -60,6 +67,15 @@ def report_cloud(cloud: CloudFigures) -> None:
     print(f"  cloud path over bare model, one frame at a time: {ratio}   {http:.1f} over {bare:.1f} ms")
     print(f"    decoding the JPEG alone: {spread(over(cloud.decode, cloud.bare))}   {median(cloud.decode):.1f} ms")
     print(f"    a JSON list to the same server: {spread(over(cloud.json, cloud.bare))}   {median(cloud.json):.1f} ms")
+
+
+def report_outage(outage: dict[str, list[float]]) -> None:
+    """Print what the loss of the cloud does to the edge."""
+    for kind in ("refusing", "silent"):
+        ratio = spread(over(outage[kind], outage["healthy"]))
+        print(
+            f"  edge frames/s with a {kind} cloud over those with a healthy one on this machine: {ratio}  (wanted: 0.97)"
+        )
 
 
 def over(ours: list[float], theirs: list[float]) -> list[float]:

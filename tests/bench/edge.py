@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sedna_py.local.figures import summarize
 from tests.bench.pairs import ROOT, Pair
 
 LIMIT_S = 300
+NO_CLOUD = {"HEM_NAME": "EdgeOnly"}
 
 
 @dataclass(frozen=True)
@@ -23,24 +25,29 @@ class EdgeFigures:
 
     worker: list[float]
     limit: list[float]
-
-    @property
-    def ratios(self) -> list[float]:
-        return [ours / bare for ours, bare in zip(self.worker, self.limit, strict=True)]
+    decoding_limit: list[float]  # the same, with the model's outputs decoded into boxes
 
 
 def measure_edge(pair: Pair, rounds: int) -> EdgeFigures:
     """Measure worker and limit in turn, `rounds` times."""
-    worker, limit = [], []
+    figures = EdgeFigures([], [], [])
     for _ in range(rounds):
-        limit.append(limit_frames_per_second(pair))
-        worker.append(worker_frames_per_second(pair))
-    return EdgeFigures(worker, limit)
+        figures.limit.append(limit_frames_per_second(pair))
+        figures.worker.append(worker_frames_per_second(pair))
+        figures.decoding_limit.append(limit_frames_per_second(pair, decode=True))
+    return figures
 
 
-def limit_frames_per_second(pair: Pair) -> float:
-    """Return frames/s without any of our pipeline."""
-    command = [sys.executable, "-m", "tests.bench.limit", str(pair.clip), str(pair.rounds)]
+def limit_frames_per_second(pair: Pair, *, decode: bool = False) -> float:
+    """Return frames/s without any of our pipeline; `decode`: with the outputs made into boxes."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.limit",
+        str(pair.clip),
+        str(pair.rounds),
+        *(["decode"] if decode else []),
+    ]
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -53,14 +60,14 @@ def limit_frames_per_second(pair: Pair) -> float:
     return float(done.stdout.split()[-1])
 
 
-def worker_frames_per_second(pair: Pair) -> float:
-    """Return frames/s of `python -m workers.edge` with a filter and its decision log, no frame being hard."""
+def worker_frames_per_second(pair: Pair, cloud: Mapping[str, str] = NO_CLOUD) -> float:
+    """Return frames/s of `python -m workers.edge` with a filter and its decision log; by default no frame is hard."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "decisions.jsonl"
         environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             **pair.little,
-            "HEM_NAME": "EdgeOnly",
+            **cloud,
             "video_url": str(pair.clip),
             "SOURCE_REPEAT": str(pair.rounds),
             "DECISIONS_FILE": str(log),

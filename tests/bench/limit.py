@@ -1,6 +1,9 @@
 """What the machine can do without us: decode, pre-process, AsyncInferQueue; run as a process of its own.
 
-python -m tests.bench.limit CLIP ROUNDS      with MODEL_URL, ESTIMATOR in the environment; prints frames/s
+    python -m tests.bench.limit CLIP ROUNDS [decode]
+
+with MODEL_URL and ESTIMATOR in the environment; prints frames/s. With `decode` the model's own code also makes boxes of the
+outputs, in the queue's callback.
 """
 
 from __future__ import annotations
@@ -17,13 +20,20 @@ from workers.inference.detector import GenericDetector
 from workers.inference.engine import EngineOptions, compile_model
 
 
-def measure(clip: str, rounds: int) -> float:
-    """Return frames/s from the first frame's decoding until the last inference: nothing is decoded from the outputs."""
+def measure(clip: str, rounds: int, *, decode: bool) -> float:
+    """Return frames/s from the first frame's decoding until the last inference."""
     reference = os.environ.get("ESTIMATOR")
     estimator = import_object(reference)() if reference else GenericDetector()
     compiled = compile_model(estimator.load(os.environ["MODEL_URL"]), EngineOptions())
     optimal = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
     queue = ov.AsyncInferQueue(compiled, optimal + 1)
+    if decode:
+        names = [output.any_name for output in compiled.outputs]
+
+        def boxes(request: ov.InferRequest, meta: object) -> None:
+            estimator.postprocess({name: request.get_output_tensor(i).data for i, name in enumerate(names)}, meta)
+
+        queue.set_callback(boxes)
     play(clip, 1, estimator, queue, most=8)  # warm
     begun = time.perf_counter()
     frames = play(clip, rounds, estimator, queue)
@@ -39,7 +49,8 @@ def play(clip: str, rounds: int, estimator, queue: ov.AsyncInferQueue, most: int
             read, picture = capture.read()
             if not read or (most and frames >= most):
                 break
-            queue.start_async(dict(estimator.preprocess(picture)[0]))
+            inputs, meta = estimator.preprocess(picture)
+            queue.start_async(dict(inputs), meta)
             frames += 1
         capture.release()
     queue.wait_all()
@@ -47,4 +58,4 @@ def play(clip: str, rounds: int, estimator, queue: ov.AsyncInferQueue, most: int
 
 
 if __name__ == "__main__":
-    print(measure(sys.argv[1], int(sys.argv[2])))
+    print(measure(sys.argv[1], int(sys.argv[2]), decode=sys.argv[3:] == ["decode"]))

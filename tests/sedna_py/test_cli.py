@@ -104,8 +104,12 @@ def test_models_in_a_file_of_their_own(sedna: Callable[..., Outcome], tmp_path: 
 @pytest.mark.parametrize(
     ("old", "new", "lines"),
     [
-        ("name: IBT", "name: IBTT", [["hardExampleMining.name", '"IBTT"', "did you mean IBT?"]]),
-        ('value: "0.3"', 'value: "1.5"', [["parameters[0].value", "threshold_img", "1.5"]]),
+        ("name: Threshold", "name: Treshold", [["hardExampleMining.name", '"Treshold"', "did you mean Threshold?"]]),
+        (
+            'key: threshold\n          value: "0.5"',
+            'key: threshold\n          value: "1.5"',
+            [["parameters[0].value", "threshold", "1.5"]],
+        ),
         ("name: face-detection-full-range\n    template", "name: face-full\n    template", [["no such Model"]]),
         (
             "minReplicas: 1\n      maxReplicas: 2",
@@ -127,7 +131,7 @@ def test_each_problem_is_one_line(
 
 
 def test_two_problems_are_two_lines(sedna: Callable[..., Outcome], changed: Callable[..., Path]) -> None:
-    path = changed("name: IBT", "name: IBTT")
+    path = changed("name: Threshold", "name: Treshold")
     path.write_text(path.read_text().replace("name: face-detection-full-range\n    template", "name: x\n    template"))
     status, _, complaints = sedna("validate", path)
     assert status == 1
@@ -156,10 +160,10 @@ def test_files_that_are_no_manifests(
 
 
 def test_warnings_are_shown_and_do_not_fail(sedna: Callable[..., Outcome], changed: Callable[..., Path]) -> None:
-    status, said, complaints = sedna("validate", changed("key: threshold_img", "key: treshold_img"))
+    status, said, complaints = sedna("validate", changed("key: threshold", "key: treshold"))
     assert (status, said) == (0, "default/face-detection: ok\n")
     assert complaints.startswith("warning: ")
-    assert "threshold_img" in complaints
+    assert "threshold" in complaints
 
 
 # --- what run and compare refuse at once

@@ -126,10 +126,10 @@ def test_help(start: Callable[..., Running], arguments: list[str]) -> None:
 
 def test_validate(start: Callable[..., Running], tmp_path: Path) -> None:
     assert start("validate", FOLDER / "service.yaml").finish() == (0, "default/face-detection: ok\n", "")
-    status, said, complaints = start("validate", own_service(tmp_path, "name: IBT", "name: ITB")).finish()
+    status, said, complaints = start("validate", own_service(tmp_path, "name: Threshold", "name: Treshold")).finish()
     assert (status, said) == (1, "")
     assert complaints.count("\n") == 1
-    assert "did you mean IBT?" in complaints
+    assert "did you mean Threshold?" in complaints
 
 
 # --- run

@@ -53,6 +53,7 @@ def run(environment: Mapping[str, str]) -> int:
                 model_name=settings.model_name,
                 estimator=settings.estimator,
                 detection_threshold=settings.detection_threshold,
+                model_type=settings.model_type,
                 options=EngineOptions(settings.device, settings.streams),
             ),
             server_options(settings),

@@ -7,6 +7,8 @@ import logging
 import threading
 from collections.abc import Iterator
 
+import cv2
+
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.local_controller import InferenceCounts, LocalControllerReporter, WorkerIdentity
 from workers.edge.frames import FrameBuffer
@@ -41,6 +43,7 @@ class EdgeWorker:
     def run(self) -> None:
         """Load the model and process frames until the source ends or `stop`. Raises SednaError."""
         try:
+            cv2.setNumThreads(1)  # frames run in parallel; OpenCV's own threads would only get in their way
             with self._health():
                 pipeline = self._pipeline = self._build()
                 if self._stopped.is_set():
@@ -66,6 +69,7 @@ class EdgeWorker:
             model_name=settings.model_name,
             estimator=settings.estimator,
             detection_threshold=settings.detection_threshold,
+            model_type=settings.model_type,
             options=EngineOptions(settings.device, settings.streams),
         )
         most_out = frames_inside(predictor, settings.offload_in_flight + settings.offload_waiting)

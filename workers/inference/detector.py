@@ -47,14 +47,31 @@ def _check_markup(path: Path) -> None:
             raise ValueError("it is not OpenVINO's XML")
 
 
+def family(adapter: GraphOnly) -> str | None:
+    """Return which model-api wrapper decodes the model; None for the one that the file itself names.
+
+    Ultralytics' exports say `YOLO` for every version since 5, by which model-api means the first four: those have anchors and
+    several outputs, the others one output of three dimensions.
+    """
+    try:
+        declared = adapter.get_rt_info(["model_info", "model_type"]).astype(str)
+    except RuntimeError:
+        return None
+    outputs = adapter.model.outputs
+    if declared.upper() == "YOLO" and len(outputs) == 1 and len(outputs[0].partial_shape) == 3:
+        return "YOLO11"
+    return None
+
+
 class GenericDetector:
     """A HookEstimator around openvino-model-api's detection wrappers (SSD, YOLO families, ...).
 
     model-api reads `model_info` from the file, embeds resize, layout, mean and scale in the graph, and decodes the outputs.
     """
 
-    def __init__(self, detection_threshold: float | None = None) -> None:
+    def __init__(self, detection_threshold: float | None = None, model_type: str | None = None) -> None:
         self._threshold = detection_threshold
+        self._model_type = model_type
         self._model: Any = None
         self.labels: list[str] = []
 
@@ -63,11 +80,14 @@ class GenericDetector:
         adapter = _read(Path(model_url))
         configuration = {} if self._threshold is None else {"confidence_threshold": self._threshold}
         try:
-            self._model = DetectionModel.create_model(adapter, configuration=configuration, preload=False)
+            self._model = DetectionModel.create_model(
+                adapter, self._model_type or family(adapter), configuration, preload=False
+            )
         except Exception as error:  # its wrappers raise whatever their reading of a foreign graph ends in
             raise ModelError(
                 f"{model_url!r} is not a detector that openvino-model-api knows: {last_line(error)}; "
-                "export it with model_info metadata, or name your own code in ESTIMATOR=path/to/file.py:Class"
+                "export it with model_info metadata, write its family in MODEL_TYPE (YOLO11, SSD, ...), "
+                "or name your own code in ESTIMATOR=path/to/file.py:Class"
             ) from error
         self.labels = [str(label) for label in self._model.get_param("labels") or []]
         return adapter.model

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sedna_py.errors import EstimatorError, MalformedBody, SednaError
-from sedna_py.estimator import Estimator, HookEstimator, accepted_kwargs, import_object, instantiate
+from sedna_py.estimator import Estimator, HookEstimator, Inputs, accepted_kwargs, import_object, instantiate
 from workers.inference.detector import GenericDetector
 from workers.inference.engine import AsyncEngine, EngineOptions, compile_model, last_line
 from workers.inference.model_files import find_model_file
@@ -44,12 +44,17 @@ class HookPredictor:
         self.labels: list[str] = list(getattr(estimator, "labels", []))
 
     def submit(self, data: Any, answer: Answer) -> None:
-        """Pre-process here, in the caller's thread; post-process in OpenVINO's."""
-        try:
-            inputs, meta = self._estimator.preprocess(as_frame(data))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code; its frame must be answered whatever it raises
-            answer(as_exception(error))
-            return
+        """Pre-process, infer and post-process one frame in a thread of the engine."""
+        meta: list[Any] = []
+
+        def inputs() -> Inputs:
+            try:
+                prepared, known = self._estimator.preprocess(as_frame(data))
+            except SystemExit as error:
+                raise as_exception(error) from error
+            meta.append(known)
+            return prepared
+
         self._engine.submit(inputs, lambda outputs: answer(self._decode(outputs, meta)))
 
     def warm_up(self) -> None:
@@ -74,12 +79,12 @@ class HookPredictor:
         """Wait for what is under way."""
         self._engine.close()
 
-    def _decode(self, outputs: Any, meta: Any) -> Any:
+    def _decode(self, outputs: Any, meta: list[Any]) -> Any:
         if isinstance(outputs, Exception):
             return outputs
         try:
-            return self._estimator.postprocess(outputs, meta)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code, as above
+            return detached(self._estimator.postprocess(outputs, meta[0]))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code; its frame must be answered whatever it raises
             return as_exception(error)
 
 
@@ -119,6 +124,15 @@ class EstimatorPredictor:
         finally:
             self._free.release()
         answer(result)
+
+
+def detached(result: Any) -> Any:
+    """Return a result that holds no array, which could be a view of the engine's memory and change with the next frame."""
+    if isinstance(result, np.ndarray):
+        return result.tolist()
+    if isinstance(result, list | tuple):
+        return [item.tolist() if isinstance(item, np.ndarray) else item for item in result]
+    return result
 
 
 def as_exception(error: BaseException) -> Exception:
@@ -174,11 +188,12 @@ def create_predictor(
     model_name: str | None = None,
     estimator: str | None = None,
     detection_threshold: float | None = None,
+    model_type: str | None = None,
     options: EngineOptions | None = None,
 ) -> HookPredictor | EstimatorPredictor:
     """Load the model with the user's code if `estimator` names some, else with the generic detector, and warm it."""
     options = options or EngineOptions()
-    code = GenericDetector(detection_threshold) if estimator is None else import_object(estimator)
+    code = GenericDetector(detection_threshold, model_type) if estimator is None else import_object(estimator)
     if inspect.isclass(code) and is_hook_estimator(code):
         try:
             code = code()

@@ -195,7 +195,13 @@ def test_the_six_runs(tmp_path: Path, make_record: MakeRecord, fps: float, pace:
     run = FakeRun(lambda log: Logged([make_record(1)], ("it crashed",) if log.name == "edge-only.jsonl" else ()))
     compared = session(tmp_path, run, fps)
     runs = asyncio.run(compared.runs())
-    patient = {"OFFLOAD_WHEN_FULL": "wait", "OFFLOAD_DEADLINE_MS": "30000", "BUFFER_POLICY": "wait"}
+    patient = {
+        "OFFLOAD_WHEN_FULL": "wait",
+        "OFFLOAD_DEADLINE_MS": "30000",
+        "OFFLOAD_IN_FLIGHT": "3",
+        "OFFLOAD_WAITING": "0",
+        "BUFFER_POLICY": "wait",
+    }
     edge_only = {"HEM_NAME": "EdgeOnly", "HEM_PARAMETERS": "null"}
     cloud_only = {"HEM_NAME": "CloudOnly", "HEM_PARAMETERS": "null", "MINING_MODE": "mining-then-inference"}
     fast = {**patient, "SOURCE_PACE": "0"}

@@ -41,23 +41,52 @@ def engine() -> Iterator[AsyncEngine]:
 
 def ask(engine: AsyncEngine, inputs: Any) -> Future[Any]:
     future: Future[Any] = Future()
-    engine.submit(inputs, future.set_result)
+
+    def keep(outcome: Any) -> None:
+        future.set_result(outcome if isinstance(outcome, Exception) else {k: v.copy() for k, v in outcome.items()})
+
+    engine.submit(inputs, keep)
     return future
 
 
-def test_requests_are_one_more_than_streams(engine: AsyncEngine) -> None:
+def test_requests_are_two_more_than_streams(engine: AsyncEngine) -> None:
     assert engine.streams == 2
-    assert engine.requests == 3
+    assert engine.requests == 4
 
 
-def test_outputs_are_copies(engine: AsyncEngine) -> None:
-    first = ask(engine, good(0)).result(10)["reshaped"]
-    before = first.copy()
+def test_outputs_hold_until_done_returns(engine: AsyncEngine) -> None:
+    held, let_go = threading.Semaphore(0), threading.Event()
+    seen: list[tuple[Any, Any]] = []
+
+    def hold(outputs: Any) -> None:
+        before = outputs["reshaped"].tolist()
+        held.release()
+        let_go.wait(10)
+        seen.append((before, outputs["reshaped"].tolist()))
+
+    engine.submit(good(0), hold)
+    assert held.acquire(timeout=10)
     for start in range(10):
         ask(engine, good(100.0 * start)).result(10)
-    assert np.array_equal(first, before)
-    first[:] = -1
-    assert ask(engine, good(0)).result(10)["reshaped"].tolist() == before.tolist()
+    let_go.set()
+    engine.close()
+    assert seen == [([[0, 1, 2], [3, 4, 5]], [[0, 1, 2], [3, 4, 5]])]
+
+
+def test_inputs_may_be_prepared_in_the_engines_thread(engine: AsyncEngine) -> None:
+    threads: list[str] = []
+
+    def prepare() -> Any:
+        threads.append(threading.current_thread().name)
+        return good(7)
+
+    assert ask(engine, prepare).result(10)["reshaped"].tolist() == [[7, 8, 9], [10, 11, 12]]
+    assert threads != [threading.current_thread().name]
+
+    def fails() -> Any:
+        raise KeyError("no such frame")
+
+    assert isinstance(ask(engine, fails).result(10), KeyError)
 
 
 def test_an_output_without_a_name_is_called_as_its_node() -> None:

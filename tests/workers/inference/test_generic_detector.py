@@ -21,6 +21,7 @@ from tests.workers.inference.tiny_models import (
     colour_network,
     save_colour_detector,
     save_onnx_colour_detector,
+    save_yolo_colour_detector,
 )
 from workers.inference.predictor import create_predictor
 
@@ -52,6 +53,38 @@ def test_a_box_is_found_in_pixels_of_the_frame(predictor: Any, number: int, colo
 
 def test_labels_come_from_the_file(predictor: Any) -> None:
     assert predictor.labels == ["red", "green", "blue"]
+
+
+ULTRALYTICS = {  # what its exporter writes into the file
+    "model_type": "YOLO",
+    "reverse_input_channels": True,
+    "pad_value": 114,
+    "scale_values": [255.0],
+    "iou_threshold": 0.7,
+    "labels": list(BGR),
+    "resize_type": "fit_to_window_letterbox",
+}
+
+
+def test_an_export_of_ultralytics_works_as_it_is(tmp_path: Path) -> None:
+    predictor = create_predictor(str(save_yolo_colour_detector(tmp_path, ULTRALYTICS)))
+    try:
+        for number, colour in enumerate(BGR):
+            assert ask(predictor, plain(colour, 12, 36)) == [[12.0 * number, 0, 12.0 * (number + 1), 12, 1, number]]
+        assert predictor.labels == list(BGR)
+    finally:
+        predictor.close()
+
+
+def test_a_file_without_metadata_needs_a_model_type(tmp_path: Path) -> None:
+    path = str(save_yolo_colour_detector(tmp_path, {}))
+    with pytest.raises(ModelError, match="MODEL_TYPE"):
+        create_predictor(path)
+    predictor = create_predictor(path, model_type="YOLO11")
+    try:
+        assert ask(predictor, plain("green", 12, 36)) == [[12, 0, 24, 12, 1, 1]]
+    finally:
+        predictor.close()
 
 
 def test_no_object_is_an_empty_list(predictor: Any) -> None:

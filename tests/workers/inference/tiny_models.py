@@ -47,6 +47,21 @@ def save_colour_detector(folder: Path, *, model_info: Mapping[str, object] = MOD
     return folder / "model.xml"
 
 
+def save_yolo_colour_detector(folder: Path, model_info: Mapping[str, object]) -> Path:
+    """Write a network with YOLO's output (1, 4 + 3 classes, 3 anchors): a box per colour, scored by that colour's mean."""
+    picture = op.parameter([1, 3, 12, 36], np.float32)
+    picture.set_layout(ov.Layout("NCHW"))
+    means = op.reduce_mean(named(picture, "images"), op.constant(np.array([2, 3])), keep_dims=False)
+    scores = op.multiply(op.reshape(means, op.constant(np.array([1, 3, 1])), False), np.eye(3, dtype=np.float32)[None])
+    boxes = np.array([[[6, 18, 30], [6, 6, 6], [12, 12, 12], [12, 12, 12]]], np.float32)  # x, y, width, height
+    model = ov.Model([named(op.concat([op.constant(boxes), scores], 1), "output0")], [picture])
+    for key, value in model_info.items():
+        model.set_rt_info(value, ["model_info", key])
+    folder.mkdir(parents=True, exist_ok=True)
+    ov.save_model(model, str(folder / "model.xml"))
+    return folder / "model.xml"
+
+
 def save_onnx_colour_detector(folder: Path) -> Path:
     constants = [
         numpy_helper.from_array(np.array([1, 1, 3, 1]), "shape"),
