@@ -85,7 +85,6 @@ def test_surroundings_and_overrides() -> None:
         inherited={
             "PATH": "/bin",
             "HOME": "/me",
-            "ORT_DISABLE_TELEMETRY": "1",
             "HEM_NAME": "Mine",
             "SECRET": "x",
             "PYTHONUNBUFFERED": "",
@@ -94,7 +93,6 @@ def test_surroundings_and_overrides() -> None:
     )
     edge, cloud = plans[Role.EDGE].environment, plans[Role.CLOUD].environment
     assert (edge["PATH"], edge["HOME"], cloud["PATH"]) == ("/bin", "/me", "/bin")
-    assert (edge["ORT_DISABLE_TELEMETRY"], cloud["ORT_DISABLE_TELEMETRY"]) == ("1", "1")
     assert edge["PYTHONUNBUFFERED"] == "1"  # the caller's own settings of Python stay behind
     assert "SECRET" not in edge
     assert (edge["HEM_NAME"], edge["video_url"], edge["NEW"]) == ("CloudOnly", "/video/of/mine", "1")
