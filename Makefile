@@ -4,7 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SOURCE ?=
 OUT    ?= out
-PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off
+# A person sees what is being fetched; a log needs only what went wrong.
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install $(if $(CI),--quiet --progress-bar off)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench docs format clean
