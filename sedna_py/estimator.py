@@ -5,7 +5,8 @@ Two forms are understood:
 * Upstream's: `load(model_url=...)` once, `predict(data, **kwargs)` per frame. It runs in a thread, one call at a time unless
   the class says `thread_safe = True`.
 * Hooks: `load(model_url)` returns the OpenVINO model (an `openvino.Model` or a path), `preprocess` and `postprocess` stand on
-  either side of it, and the worker compiles it and keeps its asynchronous queue full.
+  either side of it, and the worker compiles it and keeps all its streams busy. The two are called from several threads at
+  once, and must keep no array of `outputs`: it is used again for the next frame.
 """
 
 from __future__ import annotations

@@ -35,6 +35,8 @@ class JobBase:
         self.lc_server = self.config.lc_server
         self._model_settings = ModelSettings.from_environment(Context.parameters)
         self.model_load_mode = self._model_settings.load_mode
+        if str(Context.get_parameters("MODEL_HOT_UPDATE", "")).lower() == "true":
+            LOGGER.warning("MODEL_HOT_UPDATE is not supported yet; the model stays the one that was loaded")
 
     @property
     def model_path(self) -> str:

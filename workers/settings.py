@@ -155,6 +155,11 @@ class EdgeSettings(WorkerSettings):
         alias="OFFLOAD_WHEN_FULL",
         description="edge-answer (the edge never waits) or wait (for measurements on files)",
     )
+    offload_format: Literal["jpeg", "png", "npy", "json"] = Field(
+        "jpeg",
+        alias="OFFLOAD_FORMAT",
+        description="what a hard frame travels as: jpeg, png, npy, or json (for a cloud worker of upstream)",
+    )
     jpeg_quality: int = Field(85, alias="JPEG_QUALITY", ge=1, le=100, description="a JPEG quality from 1 to 100")
     decisions_file: str | None = Field(
         None, alias="DECISIONS_FILE", description="a path for the decision log (JSON lines)"

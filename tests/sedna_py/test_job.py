@@ -58,3 +58,9 @@ def test_post_process_as_it_is(given):
 def test_post_process_by_name():
     with pytest.raises(ValueError, match="no post_process_callback is called 'no_such'"):
         find_post_process("no_such")
+
+
+def test_a_hot_update_that_is_asked_for_is_not_ignored_in_silence(worker_environment, caplog):
+    worker_environment(MODEL_HOT_UPDATE="True")
+    JobBase(Estimator())
+    assert "MODEL_HOT_UPDATE is not supported" in caplog.text

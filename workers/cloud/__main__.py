@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
-import threading
 from collections.abc import Mapping
-from typing import NoReturn
 
-from sedna_py.errors import SednaError
-from sedna_py.log import configure_logging
 from workers.cloud.big_model import Limits
 from workers.cloud.routes import RouteOptions
-from workers.cloud.server import ServerOptions, explain, serve
-from workers.inference.engine import EngineOptions
-from workers.inference.predictor import create_predictor
+from workers.cloud.server import ServerOptions, serve
+from workers.program import leave, load_predictor, run_program
 from workers.settings import CloudSettings
-
-LOG = logging.getLogger("workers.cloud")
 
 
 def server_options(settings: CloudSettings) -> ServerOptions:
@@ -40,37 +31,13 @@ def server_options(settings: CloudSettings) -> ServerOptions:
 
 
 def run(environment: Mapping[str, str]) -> int:
-    """Run the worker; return the process's exit status."""
-    configure_logging(worker=environment.get("WORKER_NAME") or "cloud")
-    try:
-        settings = CloudSettings.from_environment(environment)
-        configure_logging(
-            level=settings.log_level, worker=settings.worker_name or "cloud", as_json=settings.log_format == "json"
-        )
-        serve(
-            lambda: create_predictor(
-                settings.model_url,
-                model_name=settings.model_name,
-                estimator=settings.estimator,
-                detection_threshold=settings.detection_threshold,
-                model_type=settings.model_type,
-                options=EngineOptions(settings.device, settings.streams),
-            ),
-            server_options(settings),
-        )
-    except SednaError as error:
-        LOG.critical("%s", explain(error))
-        return 1
-    return 0
-
-
-def leave(status: int) -> NoReturn:
-    """End the process, also where a thread is stuck in a model's code: the interpreter would wait for it."""
-    if threading.active_count() > 1:
-        logging.shutdown()
-        sys.stdout.flush()
-        os._exit(status)
-    sys.exit(status)
+    """Run the worker; return the process's exit status: 0 after SIGTERM, 1 with one line why not."""
+    return run_program(
+        "cloud",
+        environment,
+        CloudSettings,
+        lambda settings: serve(lambda: load_predictor(settings), server_options(settings)),
+    )
 
 
 if __name__ == "__main__":

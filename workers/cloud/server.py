@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 import uvicorn
 from fastapi import FastAPI
 
-from sedna_py.errors import SednaError
 from workers.cloud.app import create_app
 from workers.cloud.big_model import AnyPredictor, BigModel, Limits
 from workers.cloud.metrics import CloudMetrics
@@ -127,8 +126,3 @@ def server_config(app: FastAPI, options: ServerOptions) -> uvicorn.Config:
         timeout_graceful_shutdown=max(round(options.drain_s), 1),
         server_header=False,
     )
-
-
-def explain(error: SednaError) -> str:
-    """Return an error as the one line that a worker prints before it ends."""
-    return "; ".join(str(error).splitlines())

@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Mapping
 from types import FrameType
 
 import cv2
 
-from sedna_py.errors import SednaError
-from sedna_py.log import configure_logging
 from workers.edge.worker import EdgeWorker
+from workers.program import leave, run_program
 from workers.settings import EdgeSettings
-
-LOG = logging.getLogger("workers.edge")
 
 
 def run(environment: Mapping[str, str]) -> int:
     """Run the worker; return the process's exit status: 0 at the source's end or after SIGTERM, 1 with one line why not."""
-    configure_logging(worker=environment.get("WORKER_NAME") or "edge")
-    # Its warnings about a source that cannot be opened say less than our one line.
+    # OpenCV's warnings about a source that cannot be opened say less than our one line.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-    try:
-        settings = EdgeSettings.from_environment(environment)
-        configure_logging(
-            level=settings.log_level, worker=settings.worker_name or "edge", as_json=settings.log_format == "json"
-        )
-        worker = EdgeWorker(settings)
-        _stop_on_signals(worker)
-        worker.run()
-    except SednaError as error:
-        LOG.critical("%s", "; ".join(str(error).splitlines()))
-        return 1
-    return 0
+    return run_program("edge", environment, EdgeSettings, _work)
+
+
+def _work(settings: EdgeSettings) -> None:
+    worker = EdgeWorker(settings)
+    _stop_on_signals(worker)
+    worker.run()
 
 
 def _stop_on_signals(worker: EdgeWorker) -> None:
@@ -49,4 +38,4 @@ def _stop_on_signals(worker: EdgeWorker) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(os.environ))
+    leave(run(os.environ))

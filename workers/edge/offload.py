@@ -14,11 +14,10 @@ from typing import Protocol
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.cloud_client import CloudReply
 from sedna_py.errors import CloudUnavailable, SednaError
-from sedna_py.estimator import Frame
 from sedna_py.protocol.causes import OffloadCause
-from sedna_py.protocol.media_types import JPEG
 from workers.edge.decision import CloudAnswer
 from workers.edge.frames import SourceFrame
+from workers.edge.wire_format import WireFormat
 
 LOG = logging.getLogger(__name__)
 CLOSE_S = 5.0  # for the connections to close
@@ -52,9 +51,9 @@ class OffloadOptions:
 class Offloader:
     """Bounded and concurrent: one thread with an event loop for the requests, one for encoding."""
 
-    def __init__(self, cloud: Cloud, encode: Callable[[Frame], bytes], options: OffloadOptions) -> None:
+    def __init__(self, cloud: Cloud, wire: WireFormat, options: OffloadOptions) -> None:
         self._cloud = cloud
-        self._encode = encode
+        self._wire = wire
         self._options = options
         self._places = threading.BoundedSemaphore(options.in_flight + options.waiting)
         self._requests = asyncio.Semaphore(options.in_flight)
@@ -127,7 +126,7 @@ class Offloader:
         begun = time.monotonic()
         try:
             async with asyncio.timeout(due - begun):
-                body = await asyncio.get_running_loop().run_in_executor(self._encoder, self._encode, frame.picture)
+                body = await asyncio.get_running_loop().run_in_executor(self._encoder, self._wire.encode, frame.picture)
         except TimeoutError:
             return CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED)
         except Exception as error:  # noqa: BLE001 - whatever the codec raises, the frame keeps the edge's answer
@@ -141,7 +140,7 @@ class Offloader:
         try:
             # The deadline is the client's to keep: a time-out around it would look like our giving up, of which the
             # circuit breaker learns nothing.
-            reply = await self._cloud.predict(body, JPEG, frame_id=frame_id, deadline_s=due - started)
+            reply = await self._cloud.predict(body, self._wire.media_type, frame_id=frame_id, deadline_s=due - started)
         except CloudUnavailable as error:
             return _failed(error.cause, len(body), encode_ms, started)
         return CloudAnswer(reply.result, None, reply.bytes_sent, encode_ms, reply.latency_s * 1000)

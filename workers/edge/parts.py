@@ -12,7 +12,7 @@ from typing import TypeVar
 from sedna_py.client.cloud_client import CloudClient
 from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import SettingsError
-from sedna_py.estimator import Frame, import_module
+from sedna_py.estimator import import_module
 from sedna_py.hard_example_mining import BaseFilter, make_filter, parse_parameters
 from sedna_py.settings import redact
 from workers.edge.frames import BufferPolicy
@@ -22,7 +22,7 @@ from workers.edge.sinks.json_lines import JsonLinesSink
 from workers.edge.sinks.upstream_folders import UpstreamFoldersSink, check_folder
 from workers.edge.sinks.video import VideoSink, check_video_path
 from workers.edge.sources import FrameSource
-from workers.inference.image_codec import encode_jpeg
+from workers.edge.wire_format import wire_format
 from workers.settings import EdgeSettings
 
 T = TypeVar("T")
@@ -58,16 +58,13 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
         ),
     )
 
-    def encode(frame: Frame) -> bytes:
-        return encode_jpeg(frame, settings.jpeg_quality)
-
     options = OffloadOptions(
         in_flight=settings.offload_in_flight,
         waiting=settings.offload_waiting,
         deadline_s=settings.offload_deadline_ms / 1000,
         when_full_wait=settings.offload_when_full == "wait",
     )
-    return Offloader(client, encode, options)
+    return Offloader(client, wire_format(settings.offload_format, settings.jpeg_quality), options)
 
 
 def url_host(address: str) -> str:

@@ -18,8 +18,7 @@ from workers.edge.parts import buffer_policy, build_offloader, load_filter, prep
 from workers.edge.pipeline import EdgePipeline, PipelineOptions, frames_inside
 from workers.edge.reader import FrameReader
 from workers.edge.sources import open_source
-from workers.inference.engine import EngineOptions
-from workers.inference.predictor import create_predictor
+from workers.program import load_predictor
 from workers.settings import EdgeSettings
 
 LOG = logging.getLogger(__name__)
@@ -64,14 +63,7 @@ class EdgeWorker:
 
     def _build(self) -> EdgePipeline:
         settings, offloader = self._settings, self._offloader
-        predictor = create_predictor(
-            settings.model_url,
-            model_name=settings.model_name,
-            estimator=settings.estimator,
-            detection_threshold=settings.detection_threshold,
-            model_type=settings.model_type,
-            options=EngineOptions(settings.device, settings.streams),
-        )
+        predictor = load_predictor(settings)
         most_out = frames_inside(predictor, settings.offload_in_flight + settings.offload_waiting)
         buffer = FrameBuffer(settings.buffer_frames, buffer_policy(settings, self._source), most_out)
         reader = FrameReader(

@@ -13,12 +13,21 @@ from sedna_py.estimator import Frame
 
 def encode_jpeg(frame: Frame, quality: int) -> bytes:
     """Return the frame (BGR) as a JPEG. Raises MalformedBody where OpenCV cannot encode it."""
+    return _encode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def encode_png(frame: Frame) -> bytes:
+    """Return the frame (BGR) as a PNG, which loses nothing. Raises MalformedBody where OpenCV cannot encode it."""
+    return _encode(".png", frame, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
+def _encode(suffix: str, frame: Frame, options: list[int]) -> bytes:
     try:
-        done, encoded = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        done, encoded = cv2.imencode(suffix, frame, options)
     except cv2.error as error:
         raise MalformedBody(f"the frame cannot be encoded: {_one_line(error)}") from error
     if not done:
-        raise MalformedBody("the frame cannot be encoded as a JPEG")
+        raise MalformedBody(f"the frame cannot be encoded as {suffix}")
     return encoded.tobytes()
 
 

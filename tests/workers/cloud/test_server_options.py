@@ -12,7 +12,8 @@ from sedna_py.errors import ManifestError, ModelError
 from workers.cloud.__main__ import server_options
 from workers.cloud.big_model import Limits
 from workers.cloud.routes import RouteOptions
-from workers.cloud.server import ServerOptions, explain, in_daemon_thread
+from workers.cloud.server import ServerOptions, in_daemon_thread
+from workers.program import explain
 from workers.settings import CloudSettings
 
 

@@ -21,12 +21,14 @@ from sedna_py.errors import CloudUnavailable
 from sedna_py.hard_example_mining import BaseFilter, Decision
 from sedna_py.metrics import names
 from sedna_py.protocol.causes import OffloadCause
+from sedna_py.protocol.media_types import JPEG
 from workers.edge.decision import FrameResult, Progress, conclude
 from workers.edge.frames import BufferPolicy, FrameBuffer, SourceFrame
 from workers.edge.metrics import EdgeMetrics
 from workers.edge.offload import Offloader, OffloadOptions
 from workers.edge.pipeline import EdgePipeline, PipelineOptions, frames_inside
 from workers.edge.reader import FrameReader
+from workers.edge.wire_format import WireFormat
 
 PATIENCE_S = 20.0  # the longest that any test waits for a condition
 
@@ -265,7 +267,7 @@ class Rig:
         self.sink = MemorySink()
         self.metrics = EdgeMetrics()
         options = OffloadOptions(self.in_flight, self.waiting, self.deadline_s, self.when_full_wait)
-        self.offloader = Offloader(self.cloud, self.encode, options) if self.cloud else None
+        self.offloader = Offloader(self.cloud, WireFormat(JPEG, self.encode), options) if self.cloud else None
         most_out = frames_inside(self.predictor, self.in_flight + self.waiting)
         self.buffer = FrameBuffer(self.capacity, self.policy, most_out)
         self.reader = FrameReader(self.source, self.buffer)

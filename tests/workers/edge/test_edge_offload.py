@@ -13,9 +13,11 @@ from sedna_py.client.cloud_client import CloudClient
 from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import MalformedBody
 from sedna_py.protocol.causes import OffloadCause
+from sedna_py.protocol.media_types import JPEG
 from tests.workers.edge.fakes import CLOUD_BOXES, PATIENCE_S, FakeCloud, make_frame, number_of, until
 from workers.edge.decision import CloudAnswer
 from workers.edge.offload import NOTHING_SENT, Offloader, OffloadOptions
+from workers.edge.wire_format import WireFormat
 
 BODY = b"jpeg bytes"
 
@@ -48,7 +50,7 @@ def make():
     made = []
 
     def build(cloud, *, encode=lambda _: BODY, deadline_s=30.0, **options):
-        made.append(Offloader(cloud, encode, OffloadOptions(deadline_s=deadline_s, **options)))
+        made.append(Offloader(cloud, WireFormat(JPEG, encode), OffloadOptions(deadline_s=deadline_s, **options)))
         return made[-1]
 
     before = set(threading.enumerate())

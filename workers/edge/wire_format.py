@@ -1,0 +1,37 @@
+"""What a hard frame travels as."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sedna_py.estimator import Frame
+from sedna_py.protocol import npy, sedna_json
+from sedna_py.protocol.media_types import JPEG, JSON, NPY, PNG
+from workers.inference.image_codec import encode_jpeg, encode_png
+
+
+@dataclass(frozen=True, slots=True)
+class WireFormat:
+    """A media type, and how a frame (BGR) becomes its bytes. `encode` raises MalformedBody."""
+
+    media_type: str
+    encode: Callable[[Frame], bytes]
+
+
+def wire_format(name: str, jpeg_quality: int = 85) -> WireFormat:
+    """Return the format of that name: jpeg, png, npy, or json, which every upstream cloud worker understands."""
+    formats = {
+        "jpeg": WireFormat(JPEG, lambda frame: encode_jpeg(frame, jpeg_quality)),
+        "png": WireFormat(PNG, encode_png),
+        "npy": WireFormat(NPY, lambda frame: npy.encode(as_rgb(frame))),
+        "json": WireFormat(JSON, lambda frame: sedna_json.encode_request(as_rgb(frame), post_process=None)),
+    }
+    return formats[name]
+
+
+def as_rgb(frame: Frame) -> Frame:
+    """Return a BGR frame in the order that Sedna's JSON has, in memory of its own."""
+    return np.ascontiguousarray(frame[..., ::-1])
