@@ -145,10 +145,18 @@ class EdgeSettings(WorkerSettings):
         description="milliseconds until a hard frame must be answered",
     )
     offload_in_flight: int = Field(
-        8, alias="OFFLOAD_IN_FLIGHT", ge=1, le=256, description="requests to the cloud at once, 1 to 256"
+        8,
+        alias="OFFLOAD_IN_FLIGHT",
+        ge=1,
+        le=256,
+        description="requests to the cloud at once at most, 1 to 256; fewer while it answers slowly",
     )
     offload_waiting: int = Field(
-        8, alias="OFFLOAD_WAITING", ge=0, le=1024, description="hard frames that may wait for a request, 0 to 1024"
+        8,
+        alias="OFFLOAD_WAITING",
+        ge=0,
+        le=1024,
+        description="hard frames that may wait for a request at most, 0 to 1024",
     )
     offload_when_full: Literal["edge-answer", "wait"] = Field(
         "edge-answer",

@@ -9,7 +9,9 @@ class OffloadCause(StrEnum):
     """Exactly one per hard frame that kept the edge's answer."""
 
     NO_CLOUD = "no_cloud"  # the edge was given no cloud address
-    QUEUE_FULL = "queue_full"  # the edge already had as many frames on their way as it may
+    QUEUE_FULL = (
+        "queue_full"  # as many frames were on their way already as the edge allows, or as the cloud answers in time
+    )
     CIRCUIT_OPEN = "circuit_open"  # the cloud failed just now; not asked again until the next probe
     CONNECT_FAILED = "connect_failed"  # refused, no route, no such name
     CONNECTION_LOST = "connection_lost"  # broken off after it was made

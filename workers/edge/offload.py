@@ -13,6 +13,7 @@ from typing import Protocol
 
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.cloud_client import CloudReply
+from sedna_py.client.offload_window import START, OffloadWindow
 from sedna_py.errors import CloudUnavailable, SednaError
 from sedna_py.protocol.causes import OffloadCause
 from workers.edge.decision import CloudAnswer
@@ -23,6 +24,7 @@ LOG = logging.getLogger(__name__)
 CLOSE_S = 5.0  # for the connections to close
 
 Answered = Callable[[CloudAnswer], None]
+TOO_MUCH = frozenset({OffloadCause.DEADLINE_EXCEEDED, OffloadCause.OVERLOADED})
 NOTHING_SENT = frozenset({OffloadCause.CIRCUIT_OPEN, OffloadCause.CONNECT_FAILED, OffloadCause.QUEUE_FULL})
 
 
@@ -40,12 +42,16 @@ class Cloud(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OffloadOptions:
-    """`in_flight` requests at once and `waiting` frames behind them; a frame over that keeps the edge's answer, or waits."""
+    """`in_flight` requests at once and `waiting` frames behind them; a frame over that keeps the edge's answer, or waits.
+
+    While the cloud is too slow for so many, there are fewer places (OffloadWindow).
+    """
 
     in_flight: int = 8
     waiting: int = 8
     deadline_s: float = 2.0  # from the decision until the reply; waiting and encoding count
     when_full_wait: bool = False
+    start: int = START  # places before the cloud has shown how fast it is
 
 
 class Offloader:
@@ -55,11 +61,11 @@ class Offloader:
         self._cloud = cloud
         self._wire = wire
         self._options = options
-        self._places = threading.BoundedSemaphore(options.in_flight + options.waiting)
+        self._window = OffloadWindow(options.in_flight + options.waiting, options.start)
         self._requests = asyncio.Semaphore(options.in_flight)
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="encoder")
         self._loop = BackgroundLoop("offload")
-        self._count_lock = threading.Lock()
+        self._room = threading.Condition()
         self._closing = False
         self.pending = 0
 
@@ -69,15 +75,22 @@ class Offloader:
         if cause is not None:
             answered(CloudAnswer(None, cause))
             return
-        self._count(1)
+        started = time.monotonic()
         try:
-            asked = self._loop.submit(self._ask(frame, time.monotonic() + self._options.deadline_s))
+            asked = self._loop.submit(self._ask(frame, started + self._options.deadline_s))
         except SednaError:  # closed since it was looked at
             self._leave()
             answered(CloudAnswer(None, OffloadCause.SHUTDOWN))
             return
+
+        def ended(asked: Future[CloudAnswer]) -> None:
+            answer = _outcome(frame, asked)
+            self._learn(answer, started)
+            self._leave()
+            answered(answer)
+
         # Not by the coroutine itself: one that is cancelled before its first step runs no line of its own.
-        asked.add_done_callback(lambda ended: self._ended(frame, ended, answered))
+        asked.add_done_callback(ended)
 
     def close(self) -> None:
         """Give up what is still on its way, each with its answer, and let go of threads and connections; once is enough."""
@@ -98,18 +111,19 @@ class Offloader:
         if self._cloud.would_refuse():  # asked before encoding: a dead cloud must not cost the edge any work
             return OffloadCause.CIRCUIT_OPEN
         patience = self._options.deadline_s if self._options.when_full_wait else 0
-        free = self._places.acquire(timeout=patience) if patience else self._places.acquire(blocking=False)
-        return None if free else OffloadCause.QUEUE_FULL
+        with self._room:
+            if not self._room.wait_for(lambda: self.pending < self._window.places, patience):
+                return OffloadCause.QUEUE_FULL
+            self.pending += 1
+        return None
 
-    def _ended(self, frame: SourceFrame, asked: Future[CloudAnswer], answered: Answered) -> None:
-        self._leave()
-        if asked.cancelled():
-            answered(CloudAnswer(None, OffloadCause.SHUTDOWN))
-        elif (error := asked.exception()) is not None:
-            LOG.error("offloading frame %d failed", frame.number, exc_info=error)
-            answered(CloudAnswer(None, OffloadCause.CONNECTION_LOST))
-        else:
-            answered(asked.result())
+    def _learn(self, answer: CloudAnswer, started: float) -> None:
+        now = time.monotonic()
+        with self._room:
+            if answer.cause is None:
+                self._window.answered(now - started, self._options.deadline_s)
+            elif answer.cause in TOO_MUCH:
+                self._window.missed(started, now)
 
     async def _ask(self, frame: SourceFrame, due: float) -> CloudAnswer:
         try:
@@ -146,12 +160,18 @@ class Offloader:
         return CloudAnswer(reply.result, None, reply.bytes_sent, encode_ms, reply.latency_s * 1000)
 
     def _leave(self) -> None:
-        self._places.release()
-        self._count(-1)
+        with self._room:
+            self.pending -= 1
+            self._room.notify()
 
-    def _count(self, change: int) -> None:
-        with self._count_lock:
-            self.pending += change
+
+def _outcome(frame: SourceFrame, asked: Future[CloudAnswer]) -> CloudAnswer:
+    if asked.cancelled():
+        return CloudAnswer(None, OffloadCause.SHUTDOWN)
+    if (error := asked.exception()) is not None:
+        LOG.error("offloading frame %d failed", frame.number, exc_info=error)
+        return CloudAnswer(None, OffloadCause.CONNECTION_LOST)
+    return asked.result()
 
 
 def _failed(cause: OffloadCause, size: int, encode_ms: float, started: float) -> CloudAnswer:

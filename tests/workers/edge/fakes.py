@@ -266,7 +266,7 @@ class Rig:
     def __post_init__(self) -> None:
         self.sink = MemorySink()
         self.metrics = EdgeMetrics()
-        options = OffloadOptions(self.in_flight, self.waiting, self.deadline_s, self.when_full_wait)
+        options = OffloadOptions(self.in_flight, self.waiting, self.deadline_s, self.when_full_wait, start=1000)
         self.offloader = Offloader(self.cloud, WireFormat(JPEG, self.encode), options) if self.cloud else None
         most_out = frames_inside(self.predictor, self.in_flight + self.waiting)
         self.buffer = FrameBuffer(self.capacity, self.policy, most_out)

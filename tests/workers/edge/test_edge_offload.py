@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sedna_py.client.cloud_client import CloudClient
+from sedna_py.client.offload_window import START
 from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import MalformedBody
 from sedna_py.protocol.causes import OffloadCause
 from sedna_py.protocol.media_types import JPEG
 from tests.workers.edge.fakes import CLOUD_BOXES, PATIENCE_S, FakeCloud, make_frame, number_of, until
 from workers.edge.decision import CloudAnswer
-from workers.edge.offload import NOTHING_SENT, Offloader, OffloadOptions
+from workers.edge.offload import NOTHING_SENT, TOO_MUCH, Offloader, OffloadOptions
 from workers.edge.wire_format import WireFormat
 
 BODY = b"jpeg bytes"
@@ -50,7 +51,11 @@ def make():
     made = []
 
     def build(cloud, *, encode=lambda _: BODY, deadline_s=30.0, **options):
-        made.append(Offloader(cloud, WireFormat(JPEG, encode), OffloadOptions(deadline_s=deadline_s, **options)))
+        made.append(
+            Offloader(
+                cloud, WireFormat(JPEG, encode), OffloadOptions(deadline_s=deadline_s, **{"start": 1000, **options})
+            )
+        )
         return made[-1]
 
     before = set(threading.enumerate())
@@ -104,6 +109,35 @@ def test_more_than_its_places_keep_the_edges_answer_at_once(make):
     assert offloader.pending == 0
     offloader.submit(make_frame(9), answers.of(9))  # there is room again
     assert answers.wait_for(9)[9].cause is None
+
+
+def test_a_new_cloud_is_tried_with_two_frames_and_given_more_as_it_answers(make):
+    cloud, answers = FakeCloud(lambda number: "hold" if number <= 2 else None), Answers()
+    offloader = make(cloud, start=START)
+    for number in (1, 2, 3):
+        offloader.submit(make_frame(number), answers.of(number))
+    assert answers.by_frame == {3: CloudAnswer(None, OffloadCause.QUEUE_FULL)}
+    until(lambda: cloud.holding == 2, "two requests")
+    cloud.release()
+    assert answers.causes(3) == [None, None, OffloadCause.QUEUE_FULL]
+    assert offloader._window.places == START + 2
+
+
+def test_a_cloud_that_misses_deadlines_is_given_fewer(make):
+    cloud, answers = FakeCloud(lambda _: OffloadCause.DEADLINE_EXCEEDED), Answers()
+    offloader = make(cloud, in_flight=8, waiting=0, start=8)
+    for number in range(1, 9):
+        offloader.submit(make_frame(number), answers.of(number))
+    answers.wait_for(8)
+    assert offloader._window.places < 8
+
+
+@pytest.mark.parametrize("cause", sorted(set(OffloadCause) - TOO_MUCH))
+def test_other_failures_say_nothing_of_how_much_the_cloud_can_take(make, cause):
+    offloader, answers = make(FakeCloud(lambda _: cause), in_flight=4, waiting=0, start=4), Answers()
+    offloader.submit(make_frame(1), answers.of(1))
+    answers.wait_for(1)
+    assert offloader._window.places == 4
 
 
 def test_who_may_wait_for_a_place_gets_one(make):
