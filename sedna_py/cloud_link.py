@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.circuit_breaker import BreakerState
 from sedna_py.client.cloud_client import CloudReply
 from sedna_py.errors import CloudUnavailable, MalformedBody, SednaError
+from sedna_py.estimator import is_frame
 from sedna_py.protocol import npy, sedna_json
 from sedna_py.protocol.causes import OffloadCause
 from sedna_py.protocol.media_types import JSON, NPY
@@ -121,11 +120,6 @@ def encode(data: Any, post_process: str | None, extra: Mapping[str, Any], option
     the two, so only `post_process` is sent unless `options` ask for the other.
     """
     callback = {"callback": post_process} if options.send_callback and post_process else {}
-    if options.as_npy and is_image(data) and not extra and not callback:
+    if options.as_npy and is_frame(data) and not extra and not callback:
         return npy.encode(data), NPY
     return sedna_json.encode_request(data, **{**extra, "post_process": post_process, **callback}), JSON
-
-
-def is_image(data: Any) -> bool:
-    """Return whether `data` is an array of height x width x 3 bytes."""
-    return isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 3 and data.shape[2] == 3

@@ -53,6 +53,11 @@ class HookEstimator(Protocol):
         """Return `[xmin, ymin, xmax, ymax, score, class]` per object, in pixels of the original frame."""
 
 
+def is_frame(data: Any) -> bool:
+    """Tell a picture (height x width x 3, uint8) from other arrays and other data."""
+    return isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 3 and data.shape[2] == 3
+
+
 def import_object(reference: str) -> Any:
     """Return what `package.module:Name` or `path/to/file.py:Name` names.
 

@@ -1,13 +1,26 @@
-"""Sockets that a worker listens on."""
+"""What a worker listens with: its socket, and its server."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
+from collections.abc import Iterator
+
+import uvicorn
 
 from sedna_py.errors import SettingsError
 
 BACKLOG = 1024
+
+
+class QuietServer(uvicorn.Server):
+    """uvicorn without its own signal handling, which would end the process by the signal instead of with status 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the worker."""
+        yield
 
 
 def listen(host: str, port: int, *, setting: str) -> socket.socket:

@@ -92,21 +92,14 @@ class CircuitBreaker:
 
     def would_refuse(self, now: float) -> bool:
         """Whether `allow` would refuse; takes no permit, so it may be asked from any thread."""
-        if self._state is BreakerState.CLOSED:
-            return False
-        if self._state is BreakerState.OPEN and now < self._reopens_at:
-            return True
-        return self._probe is not None and now < self._probe_expires_at
+        return self._refusal(now) is not None
 
     def allow(self, now: float) -> Permit | Refusal:
         """Decide whether one more request may be made."""
-        if self._state is BreakerState.CLOSED:
-            return self._issue(Reason.CLOSED)
-        if self._state is BreakerState.OPEN and now < self._reopens_at:
-            return Refusal(Reason.COOLING_DOWN, self._reopens_at - now)
-        if self._probe is not None and now < self._probe_expires_at:
-            return Refusal(Reason.PROBE_IN_FLIGHT, self._probe_expires_at - now)
-        return self._start_probe(now)
+        refusal = self._refusal(now)
+        if refusal is not None:
+            return refusal
+        return self._issue(Reason.CLOSED) if self._state is BreakerState.CLOSED else self._start_probe(now)
 
     def resolve(self, permit: Permit, outcome: Outcome, now: float) -> None:
         """Take a permit back.
@@ -125,6 +118,15 @@ class CircuitBreaker:
             self._failures = 0
         elif outcome is Outcome.FAILURE:
             self._count_failure(now)
+
+    def _refusal(self, now: float) -> Refusal | None:
+        if self._state is BreakerState.CLOSED:
+            return None
+        if self._state is BreakerState.OPEN and now < self._reopens_at:
+            return Refusal(Reason.COOLING_DOWN, self._reopens_at - now)
+        if self._probe is not None and now < self._probe_expires_at:
+            return Refusal(Reason.PROBE_IN_FLIGHT, self._probe_expires_at - now)
+        return None
 
     def _issue(self, reason: Reason) -> Permit:
         self._last_number += 1

@@ -16,5 +16,8 @@ EDGE_SINK_ERRORS = "sedna_edge_sink_errors_total"  # labels: sink
 CLOUD_REQUESTS = "sedna_cloud_requests_total"  # labels: outcome (ok, or the cause of the error)
 CLOUD_IN_FLIGHT = "sedna_cloud_requests_in_flight"
 CLOUD_WAITING = "sedna_cloud_requests_waiting"
-CLOUD_STAGE_SECONDS = "sedna_cloud_stage_seconds"  # labels: stage (read, queue, decode, infer, encode)
+CLOUD_STAGE_SECONDS = "sedna_cloud_stage_seconds"  # labels: stage (read, queue, decode, infer)
 CLOUD_STREAMS = "sedna_cloud_streams"
+
+# Upper bounds of both workers' histograms.
+STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

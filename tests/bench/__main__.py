@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
-from sedna_py.local.compare_service import cpu_name
+from sedna_py.local.compare_service import core_count, cpu_name
 from tests.bench.cloud import CloudFigures, measure_cloud
 from tests.bench.edge import EdgeFigures, measure_edge, median
 from tests.bench.outage import measure_outage
@@ -22,9 +21,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="how often each pair of figures is measured, in turn")
     parser.add_argument("--json", type=Path, help="file for the figures of every round")
     chosen = parser.parse_args()
-    print(
-        f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores; medians of {chosen.rounds} rounds, in turn [lowest .. highest]"
-    )
+    print(f"{cpu_name()}, {core_count()} cores; medians of {chosen.rounds} rounds, in turn [lowest .. highest]")
     pairs = [pair for pair in (face_pair(), helmet_pair()) if pair is not None]
     figures = {pair.name: bench(pair, chosen.rounds) for pair in pairs}
     if chosen.json:

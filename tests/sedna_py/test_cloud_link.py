@@ -10,8 +10,9 @@ import pytest
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.circuit_breaker import BreakerState
 from sedna_py.client.cloud_client import CloudReply
-from sedna_py.cloud_link import CloudLink, LinkOptions, encode, is_image
+from sedna_py.cloud_link import CloudLink, LinkOptions, encode
 from sedna_py.errors import CloudUnavailable, MalformedBody
+from sedna_py.estimator import is_frame
 from sedna_py.protocol import npy
 from sedna_py.protocol.causes import OffloadCause
 
@@ -98,7 +99,7 @@ def test_what_cannot_be_sent(data, loop):
     ],
 )
 def test_images(data, expected):
-    assert is_image(data) is expected
+    assert is_frame(data) is expected
 
 
 def test_an_answer(loop):

@@ -14,12 +14,13 @@ import numpy as np
 
 from sedna_py.class_factory import ClassFactory, ClassType
 from sedna_py.errors import BodyTooLarge, MalformedBody, ProtocolError, SednaError
+from sedna_py.estimator import is_frame
 from sedna_py.protocol import images, npy, sedna_json
 from sedna_py.protocol.media_types import JSON, NPY
 from workers.cloud.admission import Admission
 from workers.inference.engine import last_line
 from workers.inference.image_codec import decode_image
-from workers.inference.predictor import EstimatorPredictor, HookPredictor, as_exception, is_frame
+from workers.inference.predictor import EstimatorPredictor, HookPredictor, as_exception
 
 AnyPredictor = HookPredictor | EstimatorPredictor
 A_PICTURE = "height x width x 3 numbers from 0 to 255 (RGB)"

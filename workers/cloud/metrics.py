@@ -9,8 +9,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sedna_py.metrics import names
 from workers.cloud.admission import Admission
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-
 
 class CloudMetrics:
     """Counts requests and times their stages, in a registry of its own."""
@@ -20,7 +18,7 @@ class CloudMetrics:
         r = self.registry
         self._requests = Counter(names.CLOUD_REQUESTS, "Requests for a prediction", ["outcome"], registry=r)
         self._stages = Histogram(
-            names.CLOUD_STAGE_SECONDS, "Time a request spent", ["stage"], registry=r, buckets=SECONDS
+            names.CLOUD_STAGE_SECONDS, "Time a request spent", ["stage"], registry=r, buckets=names.STAGE_BUCKETS_S
         )
         self._in_flight = Gauge(names.CLOUD_IN_FLIGHT, "Requests in the model", registry=r)
         self._waiting = Gauge(names.CLOUD_WAITING, "Requests waiting for the model", registry=r)

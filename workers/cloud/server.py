@@ -9,7 +9,7 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from workers.cloud.app import create_app
 from workers.cloud.big_model import AnyPredictor, BigModel, Limits
 from workers.cloud.metrics import CloudMetrics
 from workers.cloud.routes import RouteOptions
-from workers.listening import listen
+from workers.listening import QuietServer, listen
 
 LOG = logging.getLogger(__name__)
 KEEP_ALIVE_S = 300  # upstream's
@@ -38,15 +38,6 @@ class ServerOptions:
     drain_s: float = 10.0
     limits: Limits = field(default_factory=Limits)
     routes: RouteOptions = field(default_factory=RouteOptions)
-
-
-class QuietServer(uvicorn.Server):
-    """uvicorn without its own signal handling, which would end the process by the signal instead of with status 0."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to `serve`."""
-        yield
 
 
 def serve(load: Callable[[], AnyPredictor], options: ServerOptions) -> None:

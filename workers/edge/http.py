@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
 
 from workers.edge.metrics import EdgeMetrics
 from workers.health import health_routes
-from workers.listening import listen
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield  # signals belong to the main thread
+from workers.listening import QuietServer, listen
 
 
 class HealthServer:
@@ -28,7 +21,7 @@ class HealthServer:
         app.include_router(health_routes(metrics.registry, not_ready, metrics.collect))
         self._socket = listen("", port, setting="EDGE_HTTP_PORT")
         self.port = int(self._socket.getsockname()[1])
-        self._server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        self._server = QuietServer(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="health", daemon=True)
         self._thread.start()
 

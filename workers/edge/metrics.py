@@ -14,7 +14,6 @@ from workers.edge.frames import SourceFrame
 
 LOG = logging.getLogger(__name__)
 STAGES = ("wait", "edge", "encode", "cloud", "total")
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 Read = Callable[[], int]
 
 
@@ -32,7 +31,9 @@ class EdgeMetrics:
             names.EDGE_OFFLOAD_FAILURES, "Hard frames that kept the edge's answer", ["cause"], registry=r
         )
         self._bytes = Counter(names.EDGE_BYTES_SENT, "Bytes of pictures sent to the cloud", registry=r)
-        self._stages = Histogram(names.EDGE_STAGE_SECONDS, "Time a frame spent", ["stage"], registry=r, buckets=SECONDS)
+        self._stages = Histogram(
+            names.EDGE_STAGE_SECONDS, "Time a frame spent", ["stage"], registry=r, buckets=names.STAGE_BUCKETS_S
+        )
         self._sinks = Counter(names.EDGE_SINK_ERRORS, "Results that a sink could not write", ["sink"], registry=r)
         self._waiting = Gauge(names.EDGE_FRAMES_WAITING, "Frames between source and little model", registry=r)
         self._offloads = Gauge(names.EDGE_OFFLOADS_WAITING, "Hard frames on their way to the cloud", registry=r)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sedna_py.errors import EstimatorError, MalformedBody, SednaError
-from sedna_py.estimator import Estimator, HookEstimator, Inputs, accepted_kwargs, import_object, instantiate
+from sedna_py.estimator import Estimator, HookEstimator, Inputs, accepted_kwargs, import_object, instantiate, is_frame
 from workers.inference.detector import GenericDetector
 from workers.inference.engine import AsyncEngine, EngineOptions, compile_model, last_line
 from workers.inference.model_files import find_model_file
@@ -138,11 +138,6 @@ def detached(result: Any) -> Any:
 def as_exception(error: BaseException) -> Exception:
     """Return what user code raised; an exit becomes an error of this one frame, for it would only end the thread."""
     return error if isinstance(error, Exception) else EstimatorError("the estimator called exit")
-
-
-def is_frame(data: Any) -> bool:
-    """Tell a picture (height x width x 3, uint8) from other arrays."""
-    return isinstance(data, np.ndarray) and data.ndim == 3 and data.shape[2] == 3 and data.dtype == np.uint8
 
 
 def as_frame(data: Any) -> Any:

@@ -19,9 +19,9 @@ from workers.cloud.app import create_app
 from workers.cloud.big_model import BigModel, Limits
 from workers.cloud.metrics import CloudMetrics
 from workers.cloud.routes import RouteOptions
-from workers.cloud.server import QuietServer, ServerOptions, server_config
+from workers.cloud.server import ServerOptions, server_config
 from workers.inference.predictor import EstimatorPredictor, create_predictor
-from workers.listening import listen
+from workers.listening import QuietServer, listen
 
 
 @dataclass
