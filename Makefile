@@ -8,10 +8,10 @@ OUT    ?= out
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install $(if $(CI),--quiet --progress-bar off)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs format clean
+.PHONY: help demo test check bench crds docs format clean cluster cluster-down kubernetes-binaries
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "sedna-py needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
@@ -31,6 +31,7 @@ demo: $(VENV)/.demo ## joint inference on a real video, on this machine; SOURCE=
 	@$(BIN)/python examples/face_detection/demo.py --out '$(OUT)' $(if $(SOURCE),--source '$(SOURCE)')
 
 test: $(VENV)/.dev ## every test that this machine can run
+	@$(BIN)/python -m tests.cluster binaries || echo "going on without the tests that need a control plane"
 	@$(BIN)/python -m pytest
 
 check: $(VENV)/.dev ## ruff, mypy strict, import contracts
@@ -39,11 +40,24 @@ check: $(VENV)/.dev ## ruff, mypy strict, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+cluster: $(VENV)/.dev ## a Kubernetes control plane of your own, without nodes; the last line printed sets KUBECONFIG
+	@$(BIN)/python -m tests.cluster up
+
+cluster-down: $(VENV)/.dev ## end it
+	@$(BIN)/python -m tests.cluster down
+
+kubernetes-binaries: $(VENV)/.dev ## what the control plane runs: from KUBEBUILDER_ASSETS or built once with Go (about 6 minutes)
+	@$(BIN)/python -m tests.cluster binaries
+
 bench: $(VENV)/.dev ## figures as ratios against a limit measured in the same run
 	@$(BIN)/python -m tests.bench
 
+crds: $(VENV)/.dev ## write the CustomResourceDefinitions that are made from sedna_py/api
+	@$(BIN)/python -m controller.crd_files
+
 docs: $(VENV)/.dev ## write the pages that are made from the code
 	@$(BIN)/python -m workers.settings_table > docs/settings.md
+	@$(BIN)/python -m controller.settings_table > docs/controller-settings.md
 
 format: $(VENV)/.dev ## let ruff rewrite the code
 	@$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""`sedna`: the command line. The only module of the library that may import the workers, inside a command."""
+"""`sedna`: the command line. The only module of the library that may import the workers or the controller, inside a command."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from sedna_py.local.manifests import Manifests, load_manifests
 from sedna_py.local.ports import free_port, require_free
 from sedna_py.local.supervisor import LocalService
 from sedna_py.local.worker_plan import LocalOptions, plan_workers
+from sedna_py.local.yaml_text import yaml_documents
 from sedna_py.settings import redact
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the workers have sessions of their own and get none of them
 PATIENCE_S = 60.0  # for the cloud to be ready, before the edge of `sedna run` starts without it
 COLOURS = {Role.EDGE: "green", Role.CLOUD: "blue"}
+NO_UID = "00000000-0000-0000-0000-000000000000"  # what a service has that no API server has seen
 
 Files = Annotated[list[Path], typer.Argument(help="YAML files with the service and its Models.", show_default=False)]
 ModelFiles = Annotated[list[Path], typer.Option("--models", help="More YAML files with Models.", show_default=False)]
@@ -66,6 +68,41 @@ def validate(files: Files, models: ModelFiles = []) -> None:  # noqa: B006 - typ
     manifests = load(files, models)
     for service in manifests.services:
         out.print(f"{service.namespace}/{service.name}: ok", markup=False)
+
+
+@app.command()
+def render(
+    files: Files,
+    models: ModelFiles = [],  # noqa: B006
+    storage_initializer_image: Annotated[
+        str | None,
+        typer.Option(help="Image of the init container that fetches models; the controller's default if absent."),
+    ] = None,
+) -> None:
+    """Print the objects that the controller makes of a service, as YAML, without a cluster.
+
+    They are for reading and comparing: their owner has a uid of zeros unless the file has one, so a cluster that gets them
+    removes them again. Models and Secrets are read from the files; of a Secret only the annotations are used.
+
+    Example: sedna render examples/face_detection/service.yaml
+    """
+    from controller.desired_state import Placement, Surroundings, desired_state
+
+    manifests = load(files, models, models_needed=False)
+    placement = Placement()
+    if storage_initializer_image:
+        placement = replace(placement, storage_initializer_image=storage_initializer_image)
+    blocked = False
+    for service in manifests.services:
+        around = Surroundings(models=manifests.models_for(service), secrets=manifests.secrets_for(service))
+        wanted = desired_state(with_uid(service), around, placement)
+        typer.echo(yaml_documents(child.manifest for child in wanted.children), nl=False)
+        for worker in wanted.blocked:
+            blocked = True
+            said = f"{service.namespace}/{service.name}, {worker.role} worker: {worker.reason}: {worker.message}"
+            err.print(redact(said), markup=False, style="red")
+    if blocked:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -194,12 +231,18 @@ def exec_script(
     run_as_program([str(script), *context.args])
 
 
-def load(files: list[Path], models: list[Path]) -> Manifests:
+def load(files: list[Path], models: list[Path], *, models_needed: bool = True) -> Manifests:
     """Read the files and print their warnings. Raises ManifestError."""
-    manifests = load_manifests([*files, *models])
+    manifests = load_manifests([*files, *models], models_needed=models_needed)
     for warning in manifests.warnings:
         err.print(str(warning), markup=False, style="yellow")
     return manifests
+
+
+def with_uid(service: JointInferenceService) -> JointInferenceService:
+    """Return the service with a uid, which objects need to be owned by it."""
+    metadata = service.metadata.model_copy(update={"uid": service.metadata.uid or NO_UID})
+    return service.model_copy(update={"metadata": metadata})
 
 
 def only_service(manifests: Manifests) -> JointInferenceService:

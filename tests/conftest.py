@@ -1,4 +1,7 @@
-"""For all tests: no library reports home, and the processes that a test started are found whoever their parent is now."""
+"""For all tests: no library reports home, and the processes that a test started are found whoever their parent is now.
+
+Here is also what happens where a tier of tests cannot run.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -67,3 +71,21 @@ def started(tmp_path: Path) -> Iterator[Started]:
     for pid in left:
         os.kill(pid, 9)
     assert not left, f"processes {left} were left running"
+
+
+@pytest.fixture(scope="session")
+def tier_unavailable() -> Callable[[str, str], NoReturn]:
+    """The call for a tier (integration, ...) that this machine cannot run: a skip with the reason, in CI a failure."""
+
+    def report(tier: str, reason: str) -> NoReturn:
+        message = f"{tier} tests cannot run here: {reason}"
+        if in_ci(os.environ.get("CI", "")):
+            pytest.fail(f"{message} (CI is set: nothing is skipped)", pytrace=False)
+        pytest.skip(message)
+
+    return report
+
+
+def in_ci(value: str) -> bool:
+    """Return whether this value of the variable CI means a CI run."""
+    return value.lower() not in ("", "0", "false", "no")

@@ -54,7 +54,17 @@ class WorkerSettings(Settings):
         return value.upper()
 
 
-class CloudSettings(WorkerSettings):
+class RelaySettings(Settings):
+    """Where a cloud worker passes edge workers' reports on to."""
+
+    lc_server: str | None = Field(
+        None,
+        alias="LC_SERVER",
+        description="http://host:port of the controller, which edge workers' reports are passed on to; unset: they are dropped",
+    )
+
+
+class CloudSettings(RelaySettings, WorkerSettings):
     """What the cloud worker needs to know."""
 
     bind_ip: str = Field(

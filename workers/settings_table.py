@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from sedna_py.settings import Settings
 from workers.settings import CloudSettings, EdgeSettings, WorkerSettings
+from workers.storage_initializer.settings import InitializerSettings
 
 INTRODUCTION = """# Settings
 
-Both workers read their settings from the environment, once, at start. An empty variable counts as unset, and a name in small
-letters may also be written in capitals. Those of upstream Sedna have upstream's names; the controller, and `sedna run`, set
+Both workers, and the init container that downloads models, read their settings from the environment, once, at start. An empty
+variable counts as unset, and a name in small letters may also be written in capitals. Those of upstream Sedna have upstream's
+names; the controller, and `sedna run`, set
 NAMESPACE, SERVICE_NAME, WORKER_NAME, MODEL_URL, BIG_MODEL_IP, BIG_MODEL_PORT, BIG_MODEL_BIND_PORT, HEM_NAME and HEM_PARAMETERS
 from the YAML.
 
@@ -26,6 +28,7 @@ def page() -> str:
             ("Both workers", WorkerSettings, None),
             ("Edge worker", EdgeSettings, WorkerSettings),
             ("Cloud worker", CloudSettings, WorkerSettings),
+            ("Storage initializer", InitializerSettings, None),
         )
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -71,14 +71,36 @@ class Condition(ApiModel):
     observed_generation: int | None = Field(default=None, description="Generation of the spec that it is about.")
 
 
+class WorkerStatus(ApiModel):
+    """The pods of one worker in two words, for `kubectl get ji`."""
+
+    ready: str | None = Field(default=None, description="Ready pods over wanted pods, such as 1/2.")
+    scale: str | None = Field(default=None, description="Range of the autoscaler, such as 1-5; absent without one.")
+
+
+class WorkerCounts(ApiModel):
+    """What one worker reported last."""
+
+    name: str = Field(description="Name of the pod.")
+    inference_number: Annotated[int, Field(ge=0)] = Field(description="Inferences since the worker began.")
+    hard_example_number: Annotated[int, Field(ge=0)] = Field(description="Hard ones among them.")
+
+
 class JointInferenceServiceStatus(ApiModel):
     """What the service is."""
 
+    observed_generation: int | None = Field(default=None, description="Generation of the spec that this is about.")
+    phase: str | None = Field(default=None, description="Starting, Running, Degraded or Failed.")
+    edge: WorkerStatus | None = Field(default=None, description="Pods of the edge worker.")
+    cloud: WorkerStatus | None = Field(default=None, description="Pods of the cloud worker.")
     conditions: list[Condition] | None = Field(default=None, description="Statements; the last is the current state.")
     start_time: Timestamp | None = Field(default=None, description="When the service was first handled.")
     active: Count | None = Field(default=None, description="How many of the two workers are up.")
     failed: Count | None = Field(default=None, description="How many of the two workers are not up.")
-    metrics: list[KeyValue] | None = Field(default=None, description="Counts of inference, as text.")
+    metrics: list[KeyValue] | None = Field(
+        default=None, description="Counts of inference, as text: sums over all workers since the service began."
+    )
+    workers: list[WorkerCounts] | None = Field(default=None, description="Counts of the workers that exist now.")
 
 
 class JointInferenceService(ApiModel):

@@ -23,7 +23,8 @@ ROOT_VOLUME: Final = "sedna-default-volume-name"
 VOLUME_NAME_MAX: Final = 63
 
 _DOWNLOADED: Final = frozenset({"s3", "http", "https"})
-_ARCHIVES: Final = (".tar", ".tar.gz", ".zip")
+ARCHIVES: Final = (".tar", ".tar.gz", ".zip")
+CHECKSUM: Final = re.compile(r"sha256=([0-9a-f]{64})", re.IGNORECASE | re.ASCII)  # a fragment that is verified
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE | re.ASCII)
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9a-f]{2})[!-~]{0,2}", re.IGNORECASE | re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -93,8 +94,12 @@ def _address_problem(url: str) -> str | None:
         valid = bool(parts.hostname) and not re.search(r"\s", parts.netloc) and parts.port != 0
     except ValueError:
         valid = False
-    example = "s3://bucket/path/model.xml" if _scheme(url) == "s3" else "https://host/path/model.xml"
-    return None if valid else f"is {show(url)}, which has no usable host; write it as {example}"
+    if not valid:
+        example = "s3://bucket/path/model.xml" if _scheme(url) == "s3" else "https://host/path/model.xml"
+        return f"is {show(url)}, which has no usable host; write it as {example}"
+    if parts.fragment.lower().startswith("sha256") and not CHECKSUM.fullmatch(parts.fragment):
+        return f"is {show(url)}, whose checksum cannot be read; write #sha256= and 64 hexadecimal digits"
+    return None
 
 
 def _host_path(path: str) -> ModelMount:
@@ -117,7 +122,7 @@ def _download(url: str) -> ModelMount:
     directory = posixpath.dirname(path) + "/"
     return ModelMount(
         MountKind.DOWNLOAD,
-        model_url=directory.rstrip("/") if path.endswith(_ARCHIVES) else path,
+        model_url=directory.rstrip("/") if path.endswith(ARCHIVES) else path,
         container_directory=DOWNLOAD_DIRECTORY,
         volume_name=DOWNLOAD_VOLUME,
         download_args=(url, directory),

@@ -28,6 +28,8 @@ from sedna_py.api.joint_inference_service import (
     JointInferenceServiceStatus,
     ModelReference,
     Parameter,
+    WorkerCounts,
+    WorkerStatus,
 )
 from sedna_py.api.metadata import API_VERSION, DEFAULT_NAMESPACE, SERVICE_NAME_MAX, ObjectMeta, ServiceMeta
 from sedna_py.api.model import Model, ModelSpec, ModelStatus
@@ -87,4 +89,6 @@ __all__ = [
     "TemplateMeta",
     "Volume",
     "VolumeMount",
+    "WorkerCounts",
+    "WorkerStatus",
 ]

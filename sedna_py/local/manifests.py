@@ -1,4 +1,4 @@
-"""Read YAML files into services and models; the only place that knows YAML.
+"""Read YAML files into services and models; the only place that reads YAML.
 
 Scalars are read as kubectl reads them: dates stay text, and so does 10:30, which YAML 1.1 takes for base sixty.
 """
@@ -15,6 +15,7 @@ import yaml
 
 from sedna_py.api.findings import RESOURCES, Finding, check_service, error, parse_document, warning
 from sedna_py.api.joint_inference_service import JointInferenceService
+from sedna_py.api.metadata import DEFAULT_NAMESPACE
 from sedna_py.api.model import Model
 from sedna_py.api.wording import near_miss, show
 from sedna_py.errors import ManifestError
@@ -38,7 +39,7 @@ MAX_DEPTH: Final = 100
 _TOO_DEEP: Final = f"is nested more than {MAX_DEPTH} levels deep; write it flatter"
 _MAX_EVENTS: Final = 4 * MAX_NODES  # a value has at most two events, and an empty document three
 _FASTEST: Final[type[yaml.SafeLoader]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SILENT_KINDS: Final = frozenset({"Secret"})
+_SECRET: Final = "Secret"  # noqa: S105 - a kind, not a password
 _LISTS: Final = frozenset({"List", "JointInferenceServiceList", "ModelList"})
 
 
@@ -58,15 +59,20 @@ class LocatedFinding:
 
 @dataclass(frozen=True)
 class Manifests:
-    """What the files hold; models are found by (namespace, name)."""
+    """What the files hold, found by (namespace, name); of a Secret only the annotations."""
 
     services: tuple[JointInferenceService, ...]
     models: Mapping[tuple[str, str], Model]
+    secrets: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     warnings: tuple[LocatedFinding, ...] = ()
 
     def models_for(self, service: JointInferenceService) -> dict[str, Model]:
         """Return the models that the service can refer to, by name."""
         return {name: model for (namespace, name), model in self.models.items() if namespace == service.namespace}
+
+    def secrets_for(self, service: JointInferenceService) -> dict[str, Mapping[str, str]]:
+        """Return the annotations of the Secrets that the service's models can refer to, by name."""
+        return {name: notes for (namespace, name), notes in self.secrets.items() if namespace == service.namespace}
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,7 @@ class _Document:
 class _Collected:
     services: dict[tuple[str, str], tuple[JointInferenceService, _Document]] = field(default_factory=dict)
     models: dict[tuple[str, str], Model] = field(default_factory=dict)
+    secrets: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     findings: list[LocatedFinding] = field(default_factory=list)
     unusable: set[str] = field(default_factory=set)  # kinds of which a document could not be parsed
 
@@ -114,7 +121,7 @@ def _checked(collected: _Collected, paths: Sequence[Path], models_needed: bool) 
     # A Model that could not be parsed is not missing: its own finding says what to do.
     complete = models_needed and "Model" not in collected.unusable
     services = tuple(service for service, _ in collected.services.values())
-    manifests = Manifests(services, collected.models)
+    manifests = Manifests(services, collected.models, collected.secrets)
     for service, document in collected.services.values():
         found = check_service(service, manifests.models_for(service) if complete else None)
         collected.findings += [document.locate(finding) for finding in found]
@@ -128,7 +135,9 @@ def _checked(collected: _Collected, paths: Sequence[Path], models_needed: bool) 
 def _collect(document: _Document, collected: _Collected) -> None:
     kind = document.content.get("kind") if isinstance(document.content, dict) else None
     if isinstance(kind, str) and kind not in RESOURCES and near_miss(kind, RESOURCES, cutoff=0.8) is None:
-        if kind not in _SILENT_KINDS:
+        if kind == _SECRET:
+            _store_secret(document, collected)
+        else:
             ignored = f"is {show(kind)} and is ignored; only JointInferenceService, Model and Secret are read here"
             collected.findings.append(document.locate(warning(("kind",), ignored)))
         return
@@ -150,6 +159,21 @@ def _store(resource: JointInferenceService | Model, document: _Document, collect
         collected.models[key] = resource
     else:
         collected.services[key] = (resource, document)
+
+
+def _store_secret(document: _Document, collected: _Collected) -> None:
+    metadata = document.content.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if not isinstance(name, str):
+        return  # not ours to judge; a Model that needs it will be told that it is missing
+    annotations = metadata.get("annotations")
+    texts = annotations.items() if isinstance(annotations, dict) else ()
+    for key, value in texts:
+        if not isinstance(value, str):
+            message = f"is {show(value)}, not text, and is ignored; write it in quotes"
+            collected.findings.append(document.locate(warning(("metadata", "annotations", str(key)), message)))
+    key = (str(metadata.get("namespace") or DEFAULT_NAMESPACE), name)
+    collected.secrets[key] = {str(key): value for key, value in texts if isinstance(value, str)}
 
 
 class _Unreadable(Exception):

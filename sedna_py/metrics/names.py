@@ -1,4 +1,4 @@
-"""The metrics that workers serve: names and labels here are a public contract, documented in docs/metrics.md."""
+"""The metrics that are served: names and labels here are a public contract, documented in docs/metrics.md."""
 
 from __future__ import annotations
 
@@ -18,6 +18,22 @@ CLOUD_IN_FLIGHT = "sedna_cloud_requests_in_flight"
 CLOUD_WAITING = "sedna_cloud_requests_waiting"
 CLOUD_STAGE_SECONDS = "sedna_cloud_stage_seconds"  # labels: stage (read, queue, decode, infer)
 CLOUD_STREAMS = "sedna_cloud_streams"
+CLOUD_REPORTS = "sedna_cloud_reports_total"  # labels: outcome (received, refused, forwarded, dropped)
+CLOUD_REPORTS_WAITING = "sedna_cloud_reports_waiting"
 
-# Upper bounds of both workers' histograms.
+# Controller
+CONTROLLER_RECONCILES = "sedna_controller_reconciles_total"  # labels: outcome (settled, blocked, retried, failed)
+CONTROLLER_RECONCILE_SECONDS = "sedna_controller_reconcile_seconds"
+CONTROLLER_API_REQUESTS = "sedna_controller_api_requests_total"  # labels: verb, resource, code (2xx, ..., none)
+CONTROLLER_CHILDREN = "sedna_controller_children_total"  # labels: kind, change (created, updated, repaired, ...)
+CONTROLLER_QUEUE_DEPTH = "sedna_controller_queue_depth"
+CONTROLLER_REQUEUES = "sedna_controller_requeues_total"
+CONTROLLER_WATCHED = "sedna_controller_watched_objects"  # labels: resource
+CONTROLLER_LEADER = "sedna_controller_leader"
+CONTROLLER_REPORTS = "sedna_controller_reports_total"  # labels: outcome (accepted, unrouted, refused, ...)
+CONTROLLER_STATUS_WRITES = "sedna_controller_status_writes_total"
+CONTROLLER_EVENTS = "sedna_controller_events_total"  # labels: type (Normal, Warning)
+CONTROLLER_SERVICES = "sedna_controller_services"  # labels: phase (Starting, Running, Degraded, Failed)
+
+# Upper bounds of all histograms.
 STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

@@ -27,6 +27,7 @@ def server_options(settings: CloudSettings) -> ServerOptions:
         routes=RouteOptions(
             prefix=settings.job_name, max_body_bytes=settings.max_body_bytes, timeout_s=settings.request_timeout_s
         ),
+        lc_server=settings.lc_server,
     )
 
 

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from workers.cloud.app import create_app
 from workers.cloud.big_model import AnyPredictor, BigModel, Limits
 from workers.cloud.metrics import CloudMetrics
+from workers.cloud.report_relay import ReportRelay
 from workers.cloud.routes import RouteOptions
 from workers.listening import QuietServer, listen
 
@@ -31,20 +32,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Where to listen, and the bounds. `drain_s`: seconds for requests under way after SIGTERM."""
+    """Where to listen, the bounds, and where reports go (None: nowhere). `drain_s`: seconds for requests after SIGTERM."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a server in a pod
     port: int = 5000
     drain_s: float = 10.0
     limits: Limits = field(default_factory=Limits)
     routes: RouteOptions = field(default_factory=RouteOptions)
+    lc_server: str | None = None
 
 
 def serve(load: Callable[[], AnyPredictor], options: ServerOptions) -> None:
     """Serve until SIGTERM or SIGINT. `load` returns the warmed model; it runs in a thread while /readyz says 503.
 
-    Raises SettingsError if the address is taken, and whatever `load` raises. A `load` that is under way at SIGTERM, or a model
-    that does not come to rest within CLOSE_S, is left behind in its thread: the caller should end the process.
+    Raises SettingsError if the address is taken or lc_server is no address, and whatever `load` raises. A `load` that is
+    under way at SIGTERM, or a model that does not come to rest within CLOSE_S, is left behind in its thread: the caller
+    should end the process.
     """
     listener = listen(options.host, options.port, setting="BIG_MODEL_BIND_PORT")
     with contextlib.closing(listener):
@@ -53,7 +56,8 @@ def serve(load: Callable[[], AnyPredictor], options: ServerOptions) -> None:
 
 async def _serve(load: Callable[[], AnyPredictor], options: ServerOptions, listener: socket.socket) -> None:
     model, metrics = BigModel(options.limits), CloudMetrics()
-    server = QuietServer(server_config(create_app(model, metrics, options.routes), options))
+    relay = ReportRelay(options.lc_server, metrics)
+    server = QuietServer(server_config(create_app(model, metrics, options.routes, relay), options))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -61,6 +65,7 @@ async def _serve(load: Callable[[], AnyPredictor], options: ServerOptions, liste
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(stop.wait())
     loading = in_daemon_thread(load)
+    relay.start()
     first: set[asyncio.Future[Any]] = {loading, stopping, serving}
     try:
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
@@ -77,6 +82,7 @@ async def _serve(load: Callable[[], AnyPredictor], options: ServerOptions, liste
         stopping.cancel()
         loading.cancel()
         await asyncio.wait({serving})
+        await relay.stop()
         await _close(model)
     serving.result()
 

@@ -77,6 +77,9 @@ def test_host_path(url: str, model_url: str, host: str, container: str, volume: 
         ("s3://b/k/", "/downloads/b/k", "/downloads/b/"),
         ("https://h/k/model.tar.gz", "/downloads/h/k", "/downloads/h/k/"),
         ("https://h/k/model.zip", "/downloads/h/k", "/downloads/h/k/"),
+        (f"https://h/k/y.pb?v=1#sha256={'0aB' * 21}0", "/downloads/h/k/y.pb", "/downloads/h/k/"),
+        (f"s3://b/k/model.tar#sha256={'0' * 64}", "/downloads/b/k", "/downloads/b/k/"),
+        ("https://h/k/y.pb#other", "/downloads/h/k/y.pb", "/downloads/h/k/"),
     ],
 )
 def test_download(url: str, model_url: str, directory: str) -> None:
@@ -110,6 +113,10 @@ def test_other_schemes_are_passed_through(url: str) -> None:
         ("s3:///k", 'is "s3:///k", which has no usable host; write it as s3://bucket/path/model.xml'),
         ("http://[::1/k", 'is "http://[::1/k", which has no usable host; write it as https://host/path/model.xml'),
         ("http://h:port/k", 'is "http://h:port/k", which has no usable host; write it as https://host/path/model.xml'),
+        (
+            "https://h/k#sha256=12",
+            'is "https://h/k#sha256=12", whose checksum cannot be read; write #sha256= and 64 hexadecimal digits',
+        ),
         ("http://a b/k", 'is "http://a b/k", which has no usable host; write it as https://host/path/model.xml'),
     ],
 )

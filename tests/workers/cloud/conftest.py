@@ -18,6 +18,7 @@ from tests.workers.inference.tiny_models import save_colour_detector
 from workers.cloud.app import create_app
 from workers.cloud.big_model import BigModel, Limits
 from workers.cloud.metrics import CloudMetrics
+from workers.cloud.report_relay import ReportRelay
 from workers.cloud.routes import RouteOptions
 from workers.cloud.server import ServerOptions, server_config
 from workers.inference.predictor import EstimatorPredictor, create_predictor
@@ -81,7 +82,7 @@ def serving(predictor: Any, limits: Limits, routes: RouteOptions, drain_s: float
     async def main() -> None:
         model, metrics = BigModel(limits), CloudMetrics()
         options = ServerOptions(drain_s=drain_s, limits=limits, routes=routes)
-        server = QuietServer(server_config(create_app(model, metrics, routes), options))
+        server = QuietServer(server_config(create_app(model, metrics, routes, ReportRelay(None, metrics)), options))
         running = asyncio.create_task(server.serve(sockets=[listener]))
         if predictor is not None:
             model.attach(predictor)

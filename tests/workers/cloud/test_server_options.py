@@ -30,6 +30,7 @@ def test_every_bound_arrives_where_it_holds() -> None:
             "MAX_BODY_BYTES": "2048",
             "JOB_NAME": "helmet",
             "REQUEST_TIMEOUT_S": "7",
+            "LC_SERVER": "http://10.0.0.1:9100",
         }
     )
     assert server_options(settings) == ServerOptions(
@@ -38,6 +39,7 @@ def test_every_bound_arrives_where_it_holds() -> None:
         drain_s=3,
         limits=Limits(concurrency=2, waiting=5, image_pixels=1000, body_bytes=2048),
         routes=RouteOptions(prefix="helmet", max_body_bytes=2048, timeout_s=7),
+        lc_server="http://10.0.0.1:9100",
     )
 
 

@@ -1,0 +1,177 @@
+"""The API server, as far as the controller writes to it: every request bounded in time, every refusal one of our errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.client.exceptions import ApiException
+
+from controller.children import ChildKey, ChildKind
+from controller.errors import ClusterError, Conflict, Forbidden, NotFound, Refused, Unavailable
+
+FIELD_MANAGER: Final = "sedna-controller"
+_JSON: Final = "application/json"
+_APPLY: Final = "application/apply-patch+yaml"
+_MERGE: Final = "application/merge-patch+json"
+_JSON_PATCH: Final = "application/json-patch+json"
+_METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_MAX_MESSAGE: Final = 1000
+_PAGE: Final = 500
+_ERRORS: Final[Mapping[int, type[ClusterError]]] = {
+    400: Refused,
+    401: Forbidden,
+    403: Forbidden,
+    404: NotFound,
+    405: Refused,
+    409: Conflict,
+    413: Refused,
+    415: Refused,
+    422: Refused,
+}
+
+Object = dict[str, Any]
+Observer = Callable[[str, str, int], None]
+"""Told about each request: verb, resource, status code (0: no answer)."""
+
+
+class Cluster:
+    """Requests to one API server; close() ends its connections."""
+
+    def __init__(self, client: ApiClient, *, timeout_s: float, observe: Observer = lambda *_: None) -> None:
+        self._client = client
+        self._timeout_s = timeout_s
+        self._observe = observe
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def get_child(self, namespace: str, key: ChildKey) -> Object | None:
+        """Return a child as it is, or None."""
+        try:
+            return await self._request("GET", _path(key.kind.api_version, key.kind.plural, namespace, key.name))
+        except NotFound:
+            return None
+
+    async def apply_child(
+        self, namespace: str, kind: ChildKind, manifest: Mapping[str, Any], uid: str | None
+    ) -> Object:
+        """Apply a manifest by server-side apply and return the object; Conflict if its uid is not this one."""
+        body = {**manifest, "metadata": {**manifest["metadata"], "uid": uid}} if uid else manifest
+        path = _path(kind.api_version, kind.plural, namespace, manifest["metadata"]["name"])
+        return await self._request("PATCH", path, body, _APPLY, fieldManager=FIELD_MANAGER, force="true")
+
+    async def patch_child(self, namespace: str, key: ChildKey, operations: Sequence[Mapping[str, Any]]) -> Object:
+        """Change a child by a JSON patch and return the object."""
+        path = _path(key.kind.api_version, key.kind.plural, namespace, key.name)
+        return await self._request("PATCH", path, list(operations), _JSON_PATCH, fieldManager=FIELD_MANAGER)
+
+    async def delete_child(self, namespace: str, key: ChildKey, uid: str) -> None:
+        """Delete a child if it still has this uid; its dependents go in the background."""
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            await self._request("DELETE", _path(key.kind.api_version, key.kind.plural, namespace, key.name), options)
+        except NotFound:
+            return
+
+    async def write_status(self, namespace: str, name: str, uid: str, status: Mapping[str, Any]) -> Object:
+        """Replace the fields of a service's status; those with None are removed. Conflict if its uid is not this one."""
+        path = _path("sedna.io/v1alpha1", "jointinferenceservices", namespace, f"{name}/status")
+        body = {"metadata": {"uid": uid}, "status": status}
+        return await self._request("PATCH", path, body, _MERGE, fieldManager=FIELD_MANAGER)
+
+    async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
+        """Create a core/v1 Event."""
+        await self._request("POST", _path("v1", "events", namespace), event)
+
+    async def events_about(self, namespace: str, uid: str) -> list[Object]:
+        """Return up to 20 Events about an object."""
+        path = _path("v1", "events", namespace)
+        answer = await self._request("GET", path, fieldSelector=f"involvedObject.uid={uid}", limit="20")
+        return list(answer.get("items") or ())
+
+    async def secret_annotations(self, namespace: str, name: str) -> dict[str, str] | None:
+        """Return the annotations of a Secret, or None when there is none; its data stays on the server."""
+        try:
+            answer = await self._request("GET", _path("v1", "secrets", namespace, name), accept=_METADATA_ONLY)
+        except NotFound:
+            return None
+        return dict(answer.get("metadata", {}).get("annotations") or {})
+
+    async def list_objects(self, api_version: str, plural: str, namespace: str | None, selector: str) -> list[Object]:
+        """Return all objects of a resource that have these labels, page by page."""
+        found: list[Object] = []
+        page: dict[str, str] = {"limit": str(_PAGE), **({"labelSelector": selector} if selector else {})}
+        while True:
+            answer = await self._request("GET", _path(api_version, plural, namespace), **page)
+            kind = str(answer.get("kind", "")).removesuffix("List")
+            found += [{"apiVersion": api_version, "kind": kind, **item} for item in answer.get("items") or ()]
+            following = answer.get("metadata", {}).get("continue")
+            if not following:
+                return found
+            page["continue"] = following
+
+    async def watch_secret(self, namespace: str, name: str, seconds: int) -> aiohttp.ClientResponse:
+        """Open a watch of one Secret's metadata; the caller reads its lines and closes it."""
+        query = {"watch": "true", "fieldSelector": f"metadata.name={name}", "timeoutSeconds": str(seconds)}
+        url = f"{_path('v1', 'secrets', namespace)}?{urlencode(query)}"
+        return await self._open("GET", url, _METADATA_ONLY, seconds + 30)
+
+    async def _request(
+        self, method: str, path: str, body: Any = None, content: str = _JSON, *, accept: str = _JSON, **query: str
+    ) -> Object:
+        url = f"{path}?{urlencode(query)}" if query else path
+        code = 0
+        try:
+            response = await self._open(method, url, accept, self._timeout_s, body=body, content=content)
+            code = response.status
+            data = await response.read()
+            answer = json.loads(data) if data else {}
+        except (aiohttp.ClientError, ApiException, OSError, TimeoutError, ValueError) as failure:
+            said = f"the API server gave no usable answer: {type(failure).__name__}: {failure}"
+            raise Unavailable(said[:_MAX_MESSAGE]) from failure
+        finally:
+            self._observe(method, _resource(path), code)
+        if code >= 400:
+            raise _error(code, answer)
+        return answer if isinstance(answer, dict) else {}
+
+    async def _open(
+        self, method: str, url: str, accept: str, timeout_s: float, *, body: Any = None, content: str = _JSON
+    ) -> aiohttp.ClientResponse:
+        headers = {"Accept": accept, "Content-Type": content, "User-Agent": FIELD_MANAGER}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], url, method, body)
+        # The client's own serialization copies every body first; these are plain JSON already.
+        answer = await self._client.rest_client.request(
+            method,
+            self._client.configuration.host + url,
+            headers=headers,
+            body=body,
+            _request_timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._timeout_s),
+        )
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+
+def _path(api_version: str, plural: str, namespace: str | None, name: str = "") -> str:
+    root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
+    scope = f"/namespaces/{quote(namespace)}" if namespace else ""
+    return f"{root}{scope}/{plural}" + (f"/{quote(name)}" if name else "")
+
+
+def _resource(path: str) -> str:
+    """Return the plural in a path, with the subresource behind it."""
+    parts = path.split("/namespaces/", 1)[-1].split("/") if "/namespaces/" in path else ["", path.rsplit("/", 1)[-1]]
+    return "/".join([parts[1], *parts[3:4]])
+
+
+def _error(code: int, answer: Any) -> ClusterError:
+    status = answer if isinstance(answer, dict) else {}
+    message = str(status.get("message") or f"status {code}")[:_MAX_MESSAGE]
+    kind = _ERRORS.get(code, Unavailable)
+    return kind(message, code, str(status.get("reason") or ""))

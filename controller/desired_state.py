@@ -1,0 +1,128 @@
+"""What shall exist for a service: a pure function, same input, same bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from controller.children import Child
+from controller.reasons import Reason
+from controller.resources.deployment import deployment
+from controller.resources.environment import EnvVars, cloud_extra, cloud_variables, edge_variables
+from controller.resources.hpa import autoscaler
+from controller.resources.metadata import owner_uid
+from controller.resources.pod_template import Additions, pod_template
+from controller.resources.service import cloud_service
+from controller.resources.storage_initializer import s3_credentials
+from controller.resources.unbuildable import Unbuildable
+from sedna_py.api.child_names import Role, pod_labels
+from sedna_py.api.joint_inference_service import CloudWorker, JointInferenceService
+from sedna_py.api.model import Model
+from sedna_py.api.model_mount import model_mount
+
+DEFAULT_STORAGE_INITIALIZER_IMAGE: Final = "sedna-py/storage-initializer:0.1.0"
+DEFAULT_CONTROLLER_ADDRESS: Final = "http://sedna-controller.sedna:9100"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What an installation decides: images and addresses.
+
+    `edge_lc_server` None sends the edge's reports to the address under which it finds the cloud worker.
+    """
+
+    storage_initializer_image: str = DEFAULT_STORAGE_INITIALIZER_IMAGE
+    controller_address: str = DEFAULT_CONTROLLER_ADDRESS  # where cloud workers pass reports on to
+    edge_lc_server: str | None = None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the namespace of a service holds beside it, by name.
+
+    `unusable_models` has those that exist and cannot be used, with a line that says why. `secrets` has the annotations
+    of the Secrets that exist, never their data.
+    """
+
+    models: Mapping[str, Model] = field(default_factory=dict)
+    unusable_models: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """A worker whose Deployment and autoscaler cannot be made now; what there is of them stays as it is."""
+
+    role: Role
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class DesiredState:
+    """The children in the order in which they are applied, and the workers that have to wait."""
+
+    children: tuple[Child, ...]
+    blocked: tuple[Blocked, ...] = ()
+
+
+def desired_state(service: JointInferenceService, surroundings: Surroundings, placement: Placement) -> DesiredState:
+    """Return what shall exist for the service, which must have a uid (ValueError)."""
+    children: list[Child] = []
+    blocked: list[Blocked] = []
+    for role in (Role.CLOUD, Role.EDGE):
+        try:
+            children += _worker_children(service, role, surroundings, placement)
+        except Unbuildable as failure:
+            blocked.append(Blocked(role, failure.reason, str(failure)))
+        if role is Role.CLOUD:
+            children.append(cloud_service(service))
+    return DesiredState(tuple(children), tuple(blocked))
+
+
+def manifest_bytes(child: Child) -> bytes:
+    """Return the manifest as compact JSON; the order in which fields were written makes no difference."""
+    return json.dumps(child.manifest, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _worker_children(
+    service: JointInferenceService, role: Role, surroundings: Surroundings, placement: Placement
+) -> Iterator[Child]:
+    worker = _worker(service, role)
+    place = ("spec", f"{role}Worker")
+    model = _model(worker.model.name, service.namespace, surroundings, (*place, "model", "name"))
+    additions = Additions(
+        labels=pod_labels(service.name, owner_uid(service), role),
+        injected=_injected(service, role, model, placement),
+        extra=cloud_extra(placement.controller_address) if role is Role.CLOUD else [],
+        mount=model_mount(model.spec.url),
+        initializer_image=placement.storage_initializer_image,
+        credentials=s3_credentials(model, service.namespace, surroundings.secrets),
+    )
+    yield deployment(service, role, pod_template(worker.template, additions, (*place, "template")))
+    if worker.hpa is not None:
+        yield autoscaler(service, role, worker.hpa)
+
+
+def _worker(service: JointInferenceService, role: Role) -> CloudWorker:
+    return service.spec.cloud_worker if role is Role.CLOUD else service.spec.edge_worker
+
+
+def _injected(service: JointInferenceService, role: Role, model: Model, placement: Placement) -> EnvVars:
+    if role is Role.CLOUD:
+        return cloud_variables(service, model)
+    return edge_variables(service, model, placement.edge_lc_server)
+
+
+def _model(name: str, namespace: str, surroundings: Surroundings, place: tuple[str, ...]) -> Model:
+    if name in surroundings.models:
+        return surroundings.models[name]
+    if name in surroundings.unusable_models:
+        problem = surroundings.unusable_models[name]
+        raise Unbuildable(Reason.MODEL_INVALID, f"Model {namespace}/{name} cannot be used: {problem}")
+    raise Unbuildable(
+        Reason.MODEL_MISSING,
+        f"Model {namespace}/{name} does not exist; create it, or write the name of one that does in {'.'.join(place)}",
+    )

@@ -1,0 +1,47 @@
+"""What the libraries may say in our log: warnings, and each of them once a minute.
+
+While the API server is away, every watch fails every few seconds with the same words.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Final
+
+REPEAT_S: Final = 60.0
+MOST_KINDS: Final = 500
+
+_NUMBER: Final = re.compile(r"\d+")
+
+
+class OncePerPeriod(logging.Filter):
+    """Let a message pass that was not said in this period, whatever numbers are in it."""
+
+    def __init__(self, clock: Callable[[], float], period_s: float = REPEAT_S) -> None:
+        super().__init__()
+        self._clock = clock
+        self._period_s = period_s
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether the record is logged."""
+        kind = _NUMBER.sub("#", record.getMessage())
+        now = self._clock()
+        if now - self._said.get(kind, -self._period_s) < self._period_s:
+            return False
+        if len(self._said) >= MOST_KINDS:
+            self._said.clear()
+        self._said[kind] = now
+        return True
+
+
+def quieten_libraries(clock: Callable[[], float]) -> None:
+    """Keep the play-by-play of the libraries out of the log."""
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    # It logs every lost race for the lease with a traceback; the elector says who leads.
+    logging.getLogger("kubernetes.aio.leaderelection").setLevel(logging.CRITICAL)
+    sparing = OncePerPeriod(clock)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lambda record: not record.name.startswith("kopf") or sparing.filter(record))

@@ -1,0 +1,89 @@
+"""The controller's own Prometheus metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from sedna_py.metrics import names
+
+# settled: all is as wanted; blocked: a worker has to wait for something; retried: the API server was not there;
+# failed: an error that nobody foresaw
+Outcome = Literal["settled", "blocked", "retried", "failed"]
+Change = Literal["created", "updated", "repaired", "deleted", "unchanged"]
+# refused: not a report; forwarded: passed to the leader; unavailable: there is none, or it did not answer
+ReportOutcome = Literal["accepted", "unrouted", "refused", "forwarded", "unavailable"]
+PHASES: Final = ("Starting", "Running", "Degraded", "Failed")
+
+
+class ControllerMetrics:
+    """Counts what the controller does, in the registry that is handed in."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = r = registry
+        ProcessCollector(registry=r)
+        self._reconciles = Counter(names.CONTROLLER_RECONCILES, "Reconciles of a service", ["outcome"], registry=r)
+        self._seconds = Histogram(
+            names.CONTROLLER_RECONCILE_SECONDS, "Time a reconcile took", registry=r, buckets=names.STAGE_BUCKETS_S
+        )
+        self._requests = Counter(
+            names.CONTROLLER_API_REQUESTS, "Requests to the API server", ["verb", "resource", "code"], registry=r
+        )
+        self._children = Counter(names.CONTROLLER_CHILDREN, "Children looked after", ["kind", "change"], registry=r)
+        self._depth = Gauge(names.CONTROLLER_QUEUE_DEPTH, "Services waiting for a reconcile", registry=r)
+        self._requeues = Counter(names.CONTROLLER_REQUEUES, "Services put back to be tried again", registry=r)
+        self._watched = Gauge(names.CONTROLLER_WATCHED, "Objects known from watches", ["resource"], registry=r)
+        self._leader = Gauge(names.CONTROLLER_LEADER, "1 where this replica leads", registry=r)
+        self._reports = Counter(names.CONTROLLER_REPORTS, "Reports of workers", ["outcome"], registry=r)
+        self._status_writes = Counter(names.CONTROLLER_STATUS_WRITES, "Writes of a service's status", registry=r)
+        self._events = Counter(names.CONTROLLER_EVENTS, "Events on services", ["type"], registry=r)
+        self._services = Gauge(names.CONTROLLER_SERVICES, "Services by phase", ["phase"], registry=r)
+
+    def reconciled(self, outcome: Outcome, seconds: float) -> None:
+        """Count one reconcile."""
+        self._reconciles.labels(outcome).inc()
+        self._seconds.observe(seconds)
+
+    def api_request(self, verb: str, resource: str, code: int) -> None:
+        """Count one request by its status code, 0 where no answer came; `resource` is the plural, such as deployments."""
+        self._requests.labels(verb, resource, f"{code // 100}xx" if code else "none").inc()
+
+    def child(self, kind: str, change: Change) -> None:
+        """Count one child, such as a Deployment, by what was done to it."""
+        self._children.labels(kind, change).inc()
+
+    def requeued(self) -> None:
+        """Count a service that is tried again later."""
+        self._requeues.inc()
+
+    def leads(self, leading: bool) -> None:
+        """Say whether this replica leads."""
+        self._leader.set(leading)
+
+    def report(self, outcome: ReportOutcome) -> None:
+        """Count one report of a worker."""
+        self._reports.labels(outcome).inc()
+
+    def status_written(self) -> None:
+        """Count one write of a service's status."""
+        self._status_writes.inc()
+
+    def event(self, kind: Literal["Normal", "Warning"]) -> None:
+        """Count one event."""
+        self._events.labels(kind).inc()
+
+    def watch_queue(self, depth: Callable[[], int]) -> None:
+        """Read the length of the work queue when somebody asks."""
+        self._depth.set_function(depth)
+
+    def watch_objects(self, resource: str, count: Callable[[], int]) -> None:
+        """Read how many objects of a resource are known when somebody asks."""
+        self._watched.labels(resource).set_function(count)
+
+    def watch_services(self, count: Callable[[str], int]) -> None:
+        """Read how many services are in a phase when somebody asks."""
+        for phase in PHASES:
+            self._services.labels(phase).set_function(partial(count, phase))

@@ -1,0 +1,114 @@
+"""One pass over one service: read what is known, decide what shall be, apply it, say how it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from controller.child_sync import ChildSync, Outcome, Owner
+from controller.desired_state import DesiredState, Placement, Surroundings, desired_state
+from controller.parsed import Parser, service_findings
+from controller.secret_watch import SecretWatch
+from controller.status_sync import Situation, StatusSync
+from controller.store import ServiceKey, Store
+from sedna_py.api.joint_inference_service import JointInferenceService
+from sedna_py.api.model import Model
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a reconciler works with."""
+
+    store: Store
+    children: ChildSync
+    status: StatusSync
+    secrets: SecretWatch
+    placement: Placement
+
+
+class Reconciler:
+    """Brings services to what they should be, one at a time per service."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._services: Parser[JointInferenceService] = Parser(JointInferenceService)
+        self._models: Parser[Model] = Parser(Model)
+        self._uids: dict[ServiceKey, str] = {}
+
+    async def reconcile(self, key: ServiceKey) -> float | None:
+        """Do one pass; return after how many seconds another look is due, None if events will tell.
+
+        Raises ClusterError or NameTaken for what has to be tried again; the status tells of it already.
+        """
+        document = self._parts.store.services.get(key)
+        uid = document["metadata"]["uid"] if document else None
+        self._forget_earlier(key, uid)
+        if document is None or uid is None:
+            return None
+        self._uids[key] = uid
+        if document["metadata"].get("deletionTimestamp"):
+            return None  # the garbage collector has it; making a child again would only fight with it
+        parsed = self._services.parse(document)
+        findings = service_findings(parsed)
+        if parsed.resource is None:
+            # What exists stays as it is: a service that cannot be read is no reason to stop one that works.
+            return await self._parts.status.sync(key, document, Situation(None, findings, DesiredState(()), Outcome()))
+        wanted = await self._wanted(key, parsed.resource)
+        outcome = await self._parts.children.sync(Owner(key.namespace, key.name, uid), wanted)
+        again = await self._parts.status.sync(key, document, Situation(parsed.resource, findings, wanted, outcome))
+        if outcome.failure is not None:
+            raise outcome.failure
+        return again
+
+    async def _wanted(self, key: ServiceKey, service: JointInferenceService) -> DesiredState:
+        names = {service.spec.edge_worker.model.name, service.spec.cloud_worker.model.name}
+        models: dict[str, Model] = {}
+        unusable: dict[str, str] = {}
+        for name in sorted(names):
+            document = self._parts.store.models.get((key.namespace, name))
+            if document is not None:
+                parsed = self._models.parse(document)
+                if parsed.resource is not None:
+                    models[name] = parsed.resource
+                else:
+                    unusable[name] = parsed.problem
+        credentials = {model.spec.credential_name for model in models.values() if model.spec.credential_name}
+        self._parts.store.uses(key, self._things(key, service, names, credentials))
+        await asyncio.gather(*(self._parts.secrets.ensure((key.namespace, name)) for name in sorted(credentials)))
+        return desired_state(
+            service, Surroundings(models, unusable, self._secrets(key.namespace, credentials)), self._parts.placement
+        )
+
+    def _secrets(self, namespace: str, names: set[str]) -> Mapping[str, Mapping[str, str]]:
+        known = {name: self._parts.store.secrets.get((namespace, name)) for name in sorted(names)}
+        return {name: annotations for name, annotations in known.items() if annotations is not None}
+
+    def _things(
+        self, key: ServiceKey, service: JointInferenceService, models: set[str], secrets: set[str]
+    ) -> set[tuple[str, str, str]]:
+        """Return everything whose change concerns the service."""
+        workers = (service.spec.edge_worker, service.spec.cloud_worker)
+        nodes = {worker.template.spec.node_name for worker in workers}
+        nodes |= {_node(pod) for pod in self._parts.store.pods(key)}
+        return {
+            *(("Model", key.namespace, name) for name in models),
+            *(("Secret", key.namespace, name) for name in secrets),
+            *(("Node", "", name) for name in nodes if name),
+        }
+
+    def _forget_earlier(self, key: ServiceKey, uid: str | None) -> None:
+        """Forget what is remembered of a service that is gone, also when another one has its name now."""
+        before = self._uids.get(key)
+        if before is None or before == uid:
+            return
+        del self._uids[key]
+        self._services.forget(before)
+        self._parts.children.forget(before)
+        self._parts.status.forget(before)
+
+
+def _node(pod: Mapping[str, Any]) -> str | None:
+    name = pod.get("spec", {}).get("nodeName")
+    return str(name) if name else None

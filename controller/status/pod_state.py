@@ -1,0 +1,102 @@
+"""One pod in the terms of its worker: does it serve, and what keeps it from that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from controller.reasons import Reason
+from controller.status.cause import Cause, most_important
+from controller.status.container_causes import container_cause, containers_of
+from controller.status.live import LiveObject, condition, is_going, items, latest, moment, text
+from controller.status.observed import Observed
+from controller.status.placement_causes import place, placement_cause, rejection_cause
+from controller.status.startup_causes import is_starting, readiness_cause, start_cause, start_note
+from sedna_py.api.child_names import Role
+
+TEMPLATE_HASH_LABEL = "pod-template-hash"
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class PodState:
+    """What one pod is; `note` is worth a look, `last_ready` what an unreachable node said last."""
+
+    pod: LiveObject
+    ready: bool = False
+    cause: Cause | None = None
+    note: str = ""
+    last_ready: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether the pod is over: it never runs again and only its record is left."""
+        return text(self.pod, "status", "phase") in {"Failed", "Succeeded"}
+
+    @property
+    def going(self) -> bool:
+        """Tell whether its deletion was asked for."""
+        return is_going(self.pod)
+
+    @property
+    def template(self) -> str:
+        """Return what tells the pods of one ReplicaSet from those of another."""
+        return text(self.pod, "metadata", "labels", TEMPLATE_HASH_LABEL)
+
+    @property
+    def created(self) -> datetime:
+        """Return when it was made."""
+        return moment(self.pod, "metadata", "creationTimestamp") or _NO_TIME
+
+    @property
+    def ended_at(self) -> datetime:
+        """Return when its conditions changed last: for a pod that is over, about when that was."""
+        changes = (moment(item, "lastTransitionTime") for item in items(self.pod, "status", "conditions"))
+        return latest(changes) or self.created
+
+
+def pod_states(role: Role, observed: Observed, now: datetime) -> list[PodState]:
+    """Return the worker's pods, the oldest first."""
+    states = [pod_state(pod, observed, now) for pod in observed.pods.get(role, ())]
+    return sorted(states, key=lambda state: (state.created, text(state.pod, "metadata", "name")))
+
+
+def pod_state(pod: LiveObject, observed: Observed, now: datetime) -> PodState:
+    """Return what the pod is."""
+    phase = text(pod, "status", "phase")
+    if phase in {"Failed", "Succeeded"}:
+        return PodState(pod, cause=rejection_cause(pod) if phase == "Failed" else None)
+    placed = placement_cause(pod, observed, now)
+    if placed is not None:
+        last_ready = placed.reason is Reason.NODE_NOT_READY and _containers_ready(pod)
+        return PodState(pod, cause=placed, last_ready=last_ready)
+    failing = _container_cause(pod, now)
+    if failing is not None:
+        return PodState(pod, cause=failing)
+    if condition(pod, "Ready").get("status") == "True":
+        return PodState(pod, ready=True)
+    return _unready(pod, observed.pod_events.get(text(pod, "metadata", "uid"), ()), now)
+
+
+def _unready(pod: LiveObject, events: Sequence[LiveObject], now: datetime) -> PodState:
+    if not text(pod, "spec", "nodeName"):
+        return PodState(pod)
+    if is_starting(pod):
+        cause = start_cause(pod, events, now)
+        return PodState(pod, cause=cause, note="" if cause else start_note(pod, now))
+    loading = next((view for view in containers_of(pod) if view.init and view.running), None)
+    if loading is not None:
+        return PodState(pod, note=f"{place(pod)}: {loading.label} runs")
+    return PodState(pod, cause=readiness_cause(pod, events, now))
+
+
+def _container_cause(pod: LiveObject, now: datetime) -> Cause | None:
+    causes = (container_cause(view, now) for view in containers_of(pod))
+    found = most_important(cause for cause in causes if cause is not None)
+    return Cause(found[0].reason, f"{place(pod)}: {found[0].message}", found[0].lasting) if found else None
+
+
+def _containers_ready(pod: LiveObject) -> bool:
+    statuses = items(pod, "status", "containerStatuses")
+    return bool(statuses) and all(status.get("ready") is True for status in statuses)

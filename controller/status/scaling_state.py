@@ -1,0 +1,140 @@
+"""One worker's autoscaler: does it scale, and if not, what it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from controller.reasons import Reason
+from controller.status.cause import Cause
+from controller.status.live import LiveObject, condition, is_going, latest, moment, seconds_since, text
+from controller.status.observed import Observed
+from controller.status.resource_requests import MissingRequest, missing_requests
+from controller.status.wording import counted, joined, one_line
+from controller.status.worker_state import Truth, WorkerState
+from sedna_py.api.child_names import Role
+from sedna_py.api.hpa import Hpa
+from sedna_py.api.joint_inference_service import CloudWorker
+
+# The first sample of a new pod takes until the metrics server has read it twice.
+FIRST_SAMPLE_S: Final = 25.0
+_NO_SAMPLE_YET: Final = ("did not receive metrics", "no metrics returned", "no pods returned by selector")
+_API_MISSING: Final = ("could not find the requested resource", "unable to handle the request", "no matches for kind")
+_RESOURCE_FAILURES: Final = frozenset({"FailedGetResourceMetric", "FailedGetContainerResourceMetric"})
+
+
+@dataclass(frozen=True)
+class ScalingState:
+    """`status` says whether the autoscaler works."""
+
+    role: Role
+    status: Truth
+    reason: Reason
+    message: str
+
+
+def scaling_condition(
+    state: WorkerState, worker: CloudWorker, observed: Observed, now: datetime, problem: Cause | None = None
+) -> ScalingState | None:
+    """Return what the autoscaler of the worker is, None where the service asks for none.
+
+    `problem` is what kept the controller from applying it.
+    """
+    if worker.hpa is None:
+        return None
+    role, hpa = state.role, observed.hpas.get(state.role)
+    if problem is not None:
+        return ScalingState(role, "False", problem.reason, one_line(problem.message, 640))
+    lacking = missing_requests(worker, observed.pods.get(role, ()))
+    if lacking:
+        return ScalingState(role, "False", Reason.NO_RESOURCE_REQUEST, _request_words(lacking))
+    if state.reason is Reason.SCALED_TO_ZERO:
+        message = "the Deployment has 0 pods, so its autoscaler rests; kubectl scale it to 1 to let it go on"
+        return ScalingState(role, "False", Reason.SCALING_DISABLED, message)
+    if hpa is None or is_going(hpa):
+        return ScalingState(role, "Unknown", Reason.STARTING, "its autoscaler is not there yet")
+    unsampled_s = seconds_since(unsampled_since(hpa, observed.pods.get(role, ())), now)
+    return _of_live(state, worker.hpa, hpa, unsampled_s)
+
+
+def unsampled_since(hpa: LiveObject, pods: Sequence[LiveObject]) -> datetime | None:
+    """Return since when the autoscaler could have had a sample and has none, None where it is active."""
+    active = condition(hpa, "ScalingActive")
+    if active.get("status") != "False":
+        return None
+    ready = [condition(pod, "Ready") for pod in pods]
+    served = [found for item in ready if item.get("status") == "True" and (found := moment(item, "lastTransitionTime"))]
+    return latest((moment(active, "lastTransitionTime"), min(served, default=None)))
+
+
+def _of_live(state: WorkerState, wanted: Hpa, hpa: LiveObject, unsampled_s: float) -> ScalingState:
+    role = state.role
+    able, active = condition(hpa, "AbleToScale"), condition(hpa, "ScalingActive")
+    if able.get("status") == "False" and text(able, "reason").startswith("Failed"):
+        return ScalingState(role, "False", Reason.METRIC_UNAVAILABLE, _failure_words(able))
+    if active.get("status") == "False":
+        return _inactive(state, wanted, active, unsampled_s)
+    if active.get("status") != "True":
+        return ScalingState(role, "Unknown", Reason.STARTING, "its autoscaler has not reported yet")
+    limited = condition(hpa, "ScalingLimited")
+    if limited.get("status") == "True" and limited.get("reason") == "TooManyReplicas":
+        message = f"wants more than the {counted(wanted.max_replicas, 'pod')} of maxReplicas"
+        return ScalingState(role, "True", Reason.AT_LIMIT, message)
+    return ScalingState(role, "True", Reason.SCALING, f"scales {_range(wanted)}")
+
+
+def _inactive(state: WorkerState, wanted: Hpa, active: LiveObject, unsampled_s: float) -> ScalingState:
+    said = text(active, "message")
+    if text(active, "reason") == "ScalingDisabled":
+        return ScalingState(state.role, "False", Reason.SCALING_DISABLED, one_line(said))
+    if "missing request for" in said:
+        return ScalingState(state.role, "False", Reason.NO_RESOURCE_REQUEST, _failure_words(active))
+    no_sample = any(sign in said.lower() for sign in _NO_SAMPLE_YET)
+    if no_sample and state.ready == 0:
+        message = f"will scale {_range(wanted)} when a pod is ready"
+        return ScalingState(state.role, "Unknown", Reason.STARTING, message)
+    if no_sample and unsampled_s < FIRST_SAMPLE_S:
+        return ScalingState(state.role, "Unknown", Reason.STARTING, "waits for the first samples of its metric")
+    message = joined((_failure_words(active), _hint(state.role, text(active, "reason"), said)))
+    return ScalingState(state.role, "False", Reason.METRIC_UNAVAILABLE, message)
+
+
+def _failure_words(found: LiveObject) -> str:
+    said = one_line(text(found, "message"))
+    return f"the autoscaler says {one_line(text(found, 'reason')) or 'nothing'}{f': {said}' if said else ''}"
+
+
+def _hint(role: Role, reason: str, said: str) -> str:
+    if reason in _RESOURCE_FAILURES:
+        if any(sign in said for sign in _API_MISSING):
+            return "install metrics-server; `kubectl top pods` must answer"
+        hint = "`kubectl top pods` must show the worker's pods"
+        if role is Role.EDGE:
+            hint += (
+                "; for nodes of KubeEdge switch on cloudStream and edgeStream and give metrics-server"
+                " --kubelet-use-node-status-port"
+            )
+        return hint
+    if any(sign in said for sign in _API_MISSING):
+        kind = "external.metrics.k8s.io" if reason == "FailedGetExternalMetric" else "custom.metrics.k8s.io"
+        return f"no server answers {kind}; install one that has the metric"
+    return ""
+
+
+def _request_words(lacking: list[MissingRequest]) -> str:
+    said = []
+    for missing in lacking:
+        name, resource = one_line(missing.container), one_line(missing.resource)
+        said.append(
+            f"container {name} has no {resource} request, so its utilization cannot be computed; write"
+            f" resources.requests.{resource}, such as {'500m' if resource == 'cpu' else '512Mi'}"
+            if missing.exists
+            else f"metric {resource} is of container {name}, which the pods do not have"
+        )
+    return joined(said)
+
+
+def _range(hpa: Hpa) -> str:
+    return f"between {hpa.min_replicas or 1} and {counted(hpa.max_replicas, 'pod')}"

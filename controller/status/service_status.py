@@ -1,0 +1,131 @@
+"""The status of a service: one pure function from everything that is known to what is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from controller.reasons import Reason
+from controller.status import conditions
+from controller.status.cause import Cause
+from controller.status.live import LiveObject, items, kept_time, rfc3339
+from controller.status.observed import Observed
+from controller.status.scaling_state import ScalingState, scaling_condition
+from controller.status.totals import Totals
+from controller.status.worker_state import WorkerState, worker_condition
+from sedna_py.api.child_names import Role
+from sedna_py.api.finding import Finding
+from sedna_py.api.joint_inference_service import (
+    CloudWorker,
+    Condition,
+    JointInferenceService,
+    JointInferenceServiceStatus,
+    WorkerStatus,
+)
+
+Phase = Literal["Starting", "Running", "Degraded", "Failed"]
+
+_ORDER: Final = (Role.CLOUD, Role.EDGE)
+_OWN_FIELDS: Final = frozenset(info.alias or name for name, info in JointInferenceServiceStatus.model_fields.items())
+_NOT_APPLIED: Final = Cause(Reason.INVALID_SPEC, "the service cannot be used as it is written; see SpecAccepted")
+
+
+@dataclass(frozen=True)
+class ServiceView:
+    """Everything that the status of a service is made of.
+
+    `service` None: it could not be parsed, and `findings` say why. `problems` and `scaling_problems` hold what kept
+    the controller from applying a worker or its autoscaler. `previous` is the status that is written now.
+    """
+
+    service: JointInferenceService | None
+    generation: int
+    observed: Observed
+    findings: Sequence[Finding] = ()
+    problems: Mapping[Role, Cause] = field(default_factory=dict)
+    scaling_problems: Mapping[Role, Cause] = field(default_factory=dict)
+    previous: LiveObject = field(default_factory=dict)
+    totals: Totals = field(default_factory=Totals)
+
+
+def service_status(view: ServiceView, now: datetime) -> dict[str, Any]:
+    """Return the status to be written, as JSON has it."""
+    workers = [_worker(role, view, now) for role in _ORDER]
+    scalings = [scaling for state in workers if (scaling := _scaling(state, view, now)) is not None]
+    failed = sum(state.failing for state in workers)
+    ready = {state.role: _worker_status(state, view.service) for state in workers}
+    status = JointInferenceServiceStatus(
+        observed_generation=view.generation,
+        phase=_phase(workers, scalings, view),
+        edge=ready[Role.EDGE],
+        cloud=ready[Role.CLOUD],
+        conditions=_conditions(workers, scalings, view, now),
+        start_time=kept_time(view.previous, "startTime") or rfc3339(now),
+        active=len(workers) - failed,
+        failed=failed,
+    )
+    return {**status.model_dump(by_alias=True, exclude_none=True), **view.totals.to_status()}
+
+
+def has_changed(old: LiveObject | None, new: LiveObject) -> bool:
+    """Tell whether writing `new` over `old` would alter anything that is ours."""
+    return _canonical(old or {}) != _canonical(new)
+
+
+def _worker(role: Role, view: ServiceView, now: datetime) -> WorkerState:
+    problem = view.problems.get(role) or (_NOT_APPLIED if view.service is None else None)
+    return worker_condition(role, view.observed, now, problem)
+
+
+def _scaling(state: WorkerState, view: ServiceView, now: datetime) -> ScalingState | None:
+    worker = _spec(view.service, state.role)
+    if worker is None:
+        return None
+    return scaling_condition(state, worker, view.observed, now, view.scaling_problems.get(state.role))
+
+
+def _conditions(
+    workers: Sequence[WorkerState], scalings: Sequence[ScalingState], view: ServiceView, now: datetime
+) -> list[Condition]:
+    statements = (
+        conditions.acceptance(view.findings, readable=view.service is not None),
+        *map(conditions.readiness, workers),
+        *map(conditions.scaling, scalings),
+        conditions.current_state(workers),
+    )
+    return conditions.with_times(statements, items(view.previous, "conditions"), now, view.generation)
+
+
+def _phase(workers: Sequence[WorkerState], scalings: Sequence[ScalingState], view: ServiceView) -> Phase:
+    if any(state.failing for state in workers):
+        return "Failed"
+    if any(state.starting for state in workers):
+        return "Starting"
+    accepted = conditions.acceptance(view.findings, readable=view.service is not None).status == "True"
+    sound = accepted and all(state.reason is Reason.READY for state in workers)
+    return "Running" if sound and all(scaling.status != "False" for scaling in scalings) else "Degraded"
+
+
+def _worker_status(state: WorkerState, service: JointInferenceService | None) -> WorkerStatus:
+    worker = _spec(service, state.role)
+    hpa = worker.hpa if worker is not None else None
+    fewest = (hpa.min_replicas if hpa is not None else None) or 1
+    scaled_to_zero = state.reason is Reason.SCALED_TO_ZERO
+    return WorkerStatus(
+        ready=f"{state.ready}/{state.wanted if scaled_to_zero else state.wanted or fewest}",
+        scale=f"{fewest}-{hpa.max_replicas}" if hpa is not None else None,
+    )
+
+
+def _spec(service: JointInferenceService | None, role: Role) -> CloudWorker | None:
+    if service is None:
+        return None
+    return service.spec.edge_worker if role is Role.EDGE else service.spec.cloud_worker
+
+
+def _canonical(status: LiveObject) -> str:
+    ours = {name: value for name, value in status.items() if name in _OWN_FIELDS and value is not None}
+    return json.dumps(ours, sort_keys=True, default=str)

@@ -1,0 +1,148 @@
+"""One worker: how many of its pods serve, and why not all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Literal
+
+from controller.reasons import Reason
+from controller.status.cause import Cause, most_important, summary
+from controller.status.deployment_causes import creation_cause, is_overdue, rollout_causes, wanted_pods
+from controller.status.live import LiveObject, is_going, number, seconds_since, text
+from controller.status.observed import Observed
+from controller.status.pod_state import PodState, pod_states
+from controller.status.wording import counted, joined, one_line
+from sedna_py.api.child_names import Role
+
+Truth = Literal["True", "False", "Unknown"]
+
+# The record of a pod that failed long ago says nothing about the one that starts now.
+FAILED_PODS_COUNT_S: Final = 300.0
+
+
+@dataclass(frozen=True)
+class WorkerState:
+    """`status` says whether the worker serves; `failing` that a cause keeps every one of its pods from that."""
+
+    role: Role
+    status: Truth
+    reason: Reason
+    message: str
+    ready: int = 0
+    wanted: int = 0
+    failing: bool = False
+
+    @property
+    def starting(self) -> bool:
+        """Tell whether it does not serve and nothing lasting is known to be wrong."""
+        return self.status == "False" and not self.failing and self.reason is not Reason.SCALED_TO_ZERO
+
+
+def worker_condition(role: Role, observed: Observed, now: datetime, problem: Cause | None = None) -> WorkerState:
+    """Return what the worker is; `problem` is what kept the controller from applying what the service asks for."""
+    state = _state(role, observed, now)
+    if problem is None:
+        return state
+    said = one_line(problem.message, 640)
+    if state.status != "False":  # what serves goes on as it is
+        return replace(state, reason=problem.reason, message=joined((state.message, said)))
+    behind = "" if state.reason is Reason.STARTING else state.message
+    return replace(state, reason=problem.reason, message=joined((said, behind)), failing=True)
+
+
+def _state(role: Role, observed: Observed, now: datetime) -> WorkerState:
+    deployment = observed.deployments.get(role)
+    if deployment is None:
+        return WorkerState(role, "False", Reason.STARTING, "its Deployment is not there yet")
+    states = pod_states(role, observed, now)
+    wanted = wanted_pods(deployment)
+    ready = _ready_pods(deployment, states)
+    if is_going(deployment):
+        name = one_line(text(deployment, "metadata", "name"))
+        message = f"Deployment {name} is being deleted; it is made again when it is gone"
+        return WorkerState(role, "False", Reason.DELETING, message, ready, wanted, failing=True)
+    if wanted == 0:
+        return WorkerState(role, "False", Reason.SCALED_TO_ZERO, "the Deployment is scaled to 0 pods")
+    causes = _causes(deployment, states, ready, wanted, now)
+    if ready:
+        return _serving(role, ready, wanted, causes, states)
+    if not causes:
+        return WorkerState(role, "False", Reason.STARTING, _starting_words(wanted, states), 0, wanted)
+    reason = most_important(causes)[0].reason
+    message = joined((f"{_share(0, wanted)}: {summary(causes)}",))
+    if _is_out_of_sight(role, states):
+        return WorkerState(role, "Unknown", reason, message, 0, wanted)
+    return WorkerState(role, "False", reason, message, 0, wanted, _is_failing(deployment, causes, states))
+
+
+def _serving(role: Role, ready: int, wanted: int, causes: Sequence[Cause], states: Sequence[PodState]) -> WorkerState:
+    share = _share(ready, wanted)
+    if causes:
+        message = joined((f"{share}: {summary(causes)}",))
+        return WorkerState(role, "True", Reason.PARTLY_READY, message, ready, wanted)
+    return WorkerState(role, "True", Reason.READY, joined((share, *_notes(states))), ready, wanted)
+
+
+def _ready_pods(deployment: LiveObject, states: Sequence[PodState]) -> int:
+    if not states:
+        return number(deployment, "status", "readyReplicas")
+    return sum(state.ready and not state.going for state in states)
+
+
+def _causes(deployment: LiveObject, states: Sequence[PodState], ready: int, wanted: int, now: datetime) -> list[Cause]:
+    """Return what is wrong now: with the newest template's pods, with making pods, else with the roll-out."""
+    newest = [state for state in states if state.template == _newest_template(states)]
+    found = [state.cause for state in newest if state.cause and not (state.ended or state.going)]
+    made = creation_cause(deployment)
+    if made is not None:
+        found.append(made)
+    if ready < wanted:
+        found += [
+            state.cause for state in states if state.cause and _is_unreachable(state) and state.cause not in found
+        ]
+        found = found or _causes_of_ended(newest, now)
+    return found or list(rollout_causes(deployment))
+
+
+def _newest_template(states: Sequence[PodState]) -> str:
+    staying = [state for state in states if not state.going] or states
+    return max(staying, key=lambda state: state.created).template if staying else ""
+
+
+def _causes_of_ended(states: Sequence[PodState], now: datetime) -> list[Cause]:
+    """Return the causes of all pods given up, the oldest first, if one of them is recent: so the text stays as it is."""
+    ended = [state for state in states if state.ended and state.cause]
+    recent = any(seconds_since(state.ended_at, now) < FAILED_PODS_COUNT_S for state in ended)
+    return [state.cause for state in ended if state.cause] if recent else []
+
+
+def _is_unreachable(state: PodState) -> bool:
+    return state.cause is not None and state.cause.reason is Reason.NODE_NOT_READY
+
+
+def _is_out_of_sight(role: Role, states: Sequence[PodState]) -> bool:
+    """Tell whether the worker may well serve where the cloud cannot see it: an edge node goes on without its link."""
+    return role is Role.EDGE and any(state.last_ready for state in states if _is_unreachable(state))
+
+
+def _is_failing(deployment: LiveObject, causes: Sequence[Cause], states: Sequence[PodState]) -> bool:
+    if any(cause.reason is Reason.POD_REJECTED for cause in causes) or is_overdue(deployment):
+        return True
+    coming = any(not (state.cause or state.ended or state.going) for state in states)
+    return not coming and all(cause.lasting for cause in causes)
+
+
+def _starting_words(wanted: int, states: Sequence[PodState]) -> str:
+    leaving = sum(state.going for state in states)
+    ending = f"{counted(leaving, 'pod')} still ending" if leaving and leaving == len(states) else ""
+    return joined((_share(0, wanted), ending, *_notes(states)))
+
+
+def _notes(states: Sequence[PodState]) -> list[str]:
+    return [state.note for state in states if state.note and not state.going][:2]
+
+
+def _share(ready: int, wanted: int) -> str:
+    return f"{ready} of {counted(wanted, 'pod')} ready"

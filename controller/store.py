@@ -1,0 +1,237 @@
+"""What the watches have seen: the controller reads objects from here and never asks for one that it watches."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from controller.children import ChildKey, ChildKind
+from controller.cluster import FIELD_MANAGER
+from controller.foreign_fields import foreign_fields, ownership
+from sedna_py.api.child_names import NAME_LABEL
+
+Object = dict[str, Any]
+
+
+class ServiceKey(NamedTuple):
+    """Which service."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class LiveChild:
+    """A child as it is. `ownership` changes whenever somebody else changes a field of ours; `foreign` is set when
+    somebody added fields that are not theirs to add.
+    """
+
+    manifest: Object  # without managedFields, which are larger than the rest
+    owner_uid: str | None
+    ownership: bytes | None
+    foreign: bool
+
+    @property
+    def uid(self) -> str:
+        """Identity of this very object."""
+        return str(self.manifest["metadata"].get("uid", ""))
+
+    @property
+    def version(self) -> str:
+        """Resource version."""
+        return str(self.manifest["metadata"].get("resourceVersion", ""))
+
+    @property
+    def deleting(self) -> bool:
+        """Whether its deletion was asked for."""
+        return bool(self.manifest["metadata"].get("deletionTimestamp"))
+
+
+def live_child(manifest: Mapping[str, Any]) -> LiveChild:
+    """Return what is to be remembered of a child."""
+    metadata = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
+    return LiveChild(
+        manifest={**manifest, "metadata": metadata},
+        owner_uid=_controller_uid(metadata),
+        ownership=ownership(manifest, FIELD_MANAGER),
+        foreign=bool(foreign_fields(manifest, FIELD_MANAGER)),
+    )
+
+
+class Store:
+    """Objects by what they are looked up by."""
+
+    def __init__(self) -> None:
+        self.services: dict[ServiceKey, Object] = {}
+        self.models: dict[tuple[str, str], Object] = {}
+        self.secrets: dict[tuple[str, str], dict[str, str]] = {}
+        self.nodes: dict[str, Object] = {}
+        self._children: dict[tuple[str, ChildKey], LiveChild] = {}
+        self._children_of: dict[str, set[tuple[str, ChildKey]]] = defaultdict(set)  # by the service's uid
+        self._pods: dict[ServiceKey, dict[str, Object]] = defaultdict(dict)  # by pod name
+        self._service_of_uid: dict[str, ServiceKey] = {}
+        self._service_of_pod: dict[tuple[str, str], ServiceKey] = {}
+        self._users: dict[tuple[str, str, str], set[ServiceKey]] = defaultdict(set)  # of a Model, Secret or Node
+        self._used: dict[ServiceKey, set[tuple[str, str, str]]] = {}
+
+    # services
+
+    def put_service(self, document: Object) -> ServiceKey:
+        """Remember a service, unless a newer version of it is known."""
+        key = ServiceKey(document["metadata"]["namespace"], document["metadata"]["name"])
+        known = self.services.get(key)
+        if known is None or not _is_older(document, known):
+            self.services[key] = _without_managed_fields(document)
+            self._service_of_uid[document["metadata"]["uid"]] = key
+            if known is not None and known["metadata"]["uid"] != document["metadata"]["uid"]:
+                self._service_of_uid.pop(known["metadata"]["uid"], None)
+        return key
+
+    def service_of_uid(self, uid: str | None) -> ServiceKey | None:
+        """Return the service that has this uid, or None."""
+        return self._service_of_uid.get(uid or "")
+
+    def drop_service(self, key: ServiceKey) -> None:
+        """Forget a service and what it used."""
+        known = self.services.pop(key, None)
+        if known is not None:
+            self._service_of_uid.pop(known["metadata"]["uid"], None)
+        self.uses(key, set())
+
+    def uses(self, key: ServiceKey, things: set[tuple[str, str, str]]) -> None:
+        """Say which (kind, namespace, name) a service depends on; a change of one of them concerns it."""
+        before = self._used.pop(key, set())
+        for thing in before - things:
+            self._users[thing].discard(key)
+            if not self._users[thing]:
+                del self._users[thing]
+        for thing in things - before:
+            self._users[thing].add(key)
+        if things:
+            self._used[key] = things
+
+    def users(self, kind: str, namespace: str, name: str) -> set[ServiceKey]:
+        """Return the services that depend on a thing."""
+        return set(self._users.get((kind, namespace, name), ()))
+
+    def used(self, kind: str) -> set[tuple[str, str]]:
+        """Return the (namespace, name) of every thing of a kind that a service depends on."""
+        return {(namespace, name) for what, namespace, name in self._users if what == kind}
+
+    # children
+
+    def put_child(self, kind: ChildKind, document: Mapping[str, Any]) -> LiveChild:
+        """Remember a child and return what is remembered: answers and events overtake each other, so the newest stays."""
+        metadata = document["metadata"]
+        place = (metadata["namespace"], ChildKey(kind, metadata["name"]))
+        known = self._children.get(place)
+        child = live_child(document)
+        if known is not None and known.uid == child.uid and _number(child.version) < _number(known.version):
+            return known
+        self._unlink(place)
+        self._children[place] = child
+        if child.owner_uid:
+            self._children_of[child.owner_uid].add(place)
+        return child
+
+    def drop_child(self, namespace: str, key: ChildKey, uid: str | None = None) -> LiveChild | None:
+        """Forget a child and return what was known of it; with a uid, only if it is still that object."""
+        known = self._children.get((namespace, key))
+        if known is None or uid not in {None, known.uid}:
+            return None
+        self._unlink((namespace, key))
+        return self._children.pop((namespace, key), None)
+
+    def child(self, namespace: str, key: ChildKey) -> LiveChild | None:
+        """Return a child, whoever owns it, or None."""
+        return self._children.get((namespace, key))
+
+    def children_of(self, uid: str) -> Iterator[tuple[ChildKey, LiveChild]]:
+        """Yield the children of a service."""
+        for place in sorted(self._children_of.get(uid, ()), key=lambda item: (item[1].kind.kind, item[1].name)):
+            yield place[1], self._children[place]
+
+    def children(self, kind: ChildKind) -> list[tuple[str, ChildKey]]:
+        """Return the namespaces and keys of all known children of a kind."""
+        return [place for place in self._children if place[1].kind is kind]
+
+    def _unlink(self, place: tuple[str, ChildKey]) -> None:
+        known = self._children.get(place)
+        if known is not None and known.owner_uid in self._children_of:
+            places = self._children_of[known.owner_uid]
+            places.discard(place)
+            if not places:
+                del self._children_of[known.owner_uid]
+
+    # pods
+
+    def put_pod(self, document: Object) -> ServiceKey:
+        """Remember a pod of a service."""
+        name = document["metadata"]["name"]
+        known = self._pods.get(self._service_of_pod.get((document["metadata"]["namespace"], name), _NOBODY), {}).get(
+            name
+        )
+        if known is not None and _is_older(document, known):
+            return pod_service(known)
+        self.drop_pod(document)  # its labels may name another service now
+        key = pod_service(document)
+        self._pods[key][name] = _without_managed_fields(document)
+        self._service_of_pod[key.namespace, name] = key
+        return key
+
+    def drop_pod(self, document: Object) -> ServiceKey:
+        """Forget a pod."""
+        metadata = document["metadata"]
+        key = self._service_of_pod.pop((metadata["namespace"], metadata["name"]), None) or pod_service(document)
+        self._pods.get(key, {}).pop(metadata["name"], None)
+        if key in self._pods and not self._pods[key]:
+            del self._pods[key]
+        return key
+
+    def pods(self, key: ServiceKey) -> list[Object]:
+        """Return the pods of a service, by name."""
+        return [pod for _, pod in sorted(self._pods.get(key, {}).items())]
+
+    def all_pods(self) -> list[Object]:
+        """Return all pods."""
+        return [pod for pods in self._pods.values() for pod in pods.values()]
+
+    def service_of_pod(self, namespace: str, name: str) -> ServiceKey | None:
+        """Return the service that a pod belongs to, or None for an unknown pod."""
+        return self._service_of_pod.get((namespace, name))
+
+
+def pod_service(document: Mapping[str, Any]) -> ServiceKey:
+    """Return the service that a pod names in its labels."""
+    metadata = document["metadata"]
+    return ServiceKey(metadata["namespace"], (metadata.get("labels") or {}).get(NAME_LABEL, ""))
+
+
+_NOBODY = ServiceKey("", "")
+
+
+def _without_managed_fields(document: Object) -> Object:
+    metadata = {name: value for name, value in document["metadata"].items() if name != "managedFields"}
+    return {**document, "metadata": metadata}
+
+
+def _is_older(document: Object, known: Object) -> bool:
+    """Tell whether an answer or event about an object was overtaken by the one that is known."""
+    new, old = document["metadata"], known["metadata"]
+    return new.get("uid") == old.get("uid") and _number(new["resourceVersion"]) < _number(old["resourceVersion"])
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isdecimal() else 0
+
+
+def _controller_uid(metadata: Mapping[str, Any]) -> str | None:
+    for reference in metadata.get("ownerReferences") or ():
+        if reference.get("controller") and reference.get("kind") == "JointInferenceService":
+            return str(reference.get("uid"))
+    return None

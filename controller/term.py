@@ -1,0 +1,168 @@
+"""One term of leadership: a store, a queue and workers that begin empty and end together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import kopf
+from kubernetes.aio.client import ApiClient
+
+from controller.child_sync import ChildSync
+from controller.cluster import Cluster
+from controller.errors import ClusterError, ControllerError, NameTaken, NotFound, Unavailable
+from controller.event_writer import EventWriter
+from controller.handlers import Intake, make_registry, make_settings
+from controller.metrics import ControllerMetrics, Outcome
+from controller.reconciler import Parts, Reconciler
+from controller.reports import RoutedReport
+from controller.resync import resync
+from controller.secret_watch import SecretWatch
+from controller.settings import ControllerSettings
+from controller.status_sync import StatusSync
+from controller.store import ServiceKey, Store
+from controller.tasks import first_of
+from controller.work_queue import Backoff, WorkQueue
+
+_log = logging.getLogger(__name__)
+
+SOON: Final = Backoff(first_s=0.5, most_s=10.0)
+"""For an API server that is away or busy."""
+
+PATIENT: Final = Backoff(first_s=2.0, most_s=60.0)
+"""For what it refused: only a change elsewhere can help, and most of those come as events."""
+
+LEAVE_S: Final = 5.0
+"""How long the watches get to end by themselves."""
+
+
+class Term:
+    """One term of leadership: a store, a queue and workers that begin empty and end together."""
+
+    def __init__(
+        self, client: ApiClient, settings: ControllerSettings, metrics: ControllerMetrics, started: Callable[[], None]
+    ) -> None:
+        """`started` is called when the watches begin: the framework puts its own signal handlers in place of ours."""
+        self._started = started
+        self._settings = settings
+        self._metrics = metrics
+        self.store = Store()
+        self.queue: WorkQueue[ServiceKey] = WorkQueue(time.monotonic)
+        self.intake = Intake(self.store, self.queue.add)
+        self._cluster = Cluster(client, timeout_s=settings.request_timeout_s, observe=metrics.api_request)
+        self.secrets = SecretWatch(self._cluster, self.store, self.intake.secret)
+        writer = EventWriter(self._cluster, metrics, settings.pod_name, time.monotonic)
+        self.status = StatusSync(self._cluster, self.store, settings, metrics, writer)
+        self._children = ChildSync(self._cluster, self.store, time.monotonic)
+        self._reconciler = Reconciler(Parts(self.store, self._children, self.status, self.secrets, settings.placement))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`. The first full list comes before the first reconcile: nothing may look missing by accident."""
+        tasks: list[asyncio.Task[Any]] = []
+        try:
+            if not await self._first_list(stop):
+                return
+            _log.info("serving %d services", len(self.store.services))
+            watches = asyncio.create_task(self._watch(stop), name="watches")
+            tasks.append(watches)
+            tasks += [asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._settings.concurrency)]
+            tasks.append(asyncio.create_task(self._resync_for_ever(), name="resync"))
+            await first_of(stop.wait, watches)
+        finally:
+            # The workers first: whoever does not lead any more must not write, however long the watches take to end.
+            for task in tasks[1:]:
+                task.cancel()
+            await asyncio.gather(*tasks[1:], self.secrets.close(), return_exceptions=True)
+            await _leave(tasks[:1])
+
+    def accept(self, report: RoutedReport) -> None:
+        """Count a worker's report; it is written with the others of its service after a while."""
+        key = ServiceKey(report.namespace, report.service)
+        if self.status.report(key, report):
+            self.queue.add_after(key, self._settings.report_interval_s)
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        namespaces = self._settings.namespaces
+        await kopf.operator(
+            registry=make_registry(self.intake, nodes=not namespaces, started=self._started),
+            settings=make_settings(),
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            stop_flag=stop,
+        )
+        if not stop.is_set():
+            raise ControllerError("the watches ended by themselves; see the log above")
+
+    async def _first_list(self, stop: asyncio.Event) -> bool:
+        failures, said = 0, ""
+        while not stop.is_set():
+            try:
+                await resync(self._cluster, self.store, self.intake, self._settings.namespaces)
+            except ClusterError as failure:
+                failures += 1
+                hint = "; install the CRDs: kubectl apply -f crds/" if isinstance(failure, NotFound) else ""
+                if said != str(failure):
+                    _log.warning("cannot list yet: %s%s", failure, hint)
+                said = str(failure)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), SOON.delay_s(failures, 0.5))
+            else:
+                return True
+        return False
+
+    async def _resync_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.resync_s)
+            try:
+                await resync(self._cluster, self.store, self.intake, self._settings.namespaces)
+                await self.secrets.refresh()
+            except ClusterError as failure:
+                _log.warning("the full comparison failed and is done again later: %s", failure)
+                continue
+            for key in list(self.store.services):
+                self.queue.add(key)
+
+    async def _work(self) -> None:
+        while True:
+            key = await self.queue.take()
+            begun = time.monotonic()
+            try:
+                outcome = await self._reconcile(key)
+            finally:
+                self.queue.done(key)
+            self._metrics.reconciled(outcome, time.monotonic() - begun)
+
+    async def _reconcile(self, key: ServiceKey) -> Outcome:
+        try:
+            again = await self._reconciler.reconcile(key)
+        except (ClusterError, NameTaken) as failure:
+            delay = self.queue.retry(key, SOON if isinstance(failure, Unavailable) else PATIENT)
+            self._metrics.requeued()
+            _log.info("%s: %s; again in %.1f s", key, failure, delay)
+            return "retried"
+        except Exception:  # noqa: BLE001
+            # A defect of ours with one service must neither stop the others nor turn in a tight circle.
+            _log.exception("%s: unexpected error; again in up to %g s", key, PATIENT.most_s)
+            self.queue.retry(key, PATIENT)
+            return "failed"
+        self.queue.succeeded(key)
+        if again is not None:
+            self.queue.add_after(key, again)
+        return "settled"
+
+
+async def _leave(watches: list[asyncio.Task[Any]]) -> None:
+    """Wait for the watches to end and say why, if it was not for being told to. Raises what they raised."""
+    if not watches:
+        return
+    _, slow = await asyncio.wait(watches, timeout=LEAVE_S)
+    for task in slow:
+        task.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)
+    for task in watches:
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            raise failure

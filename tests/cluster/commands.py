@@ -1,0 +1,128 @@
+"""The command lines of the three programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.binaries import Binaries
+
+HOST = "127.0.0.1"
+# Sockets in the control plane's own folder, relative because a socket's path may have 107 bytes only: nobody else on the
+# machine reaches etcd, which asks for no password. etcd insists on a port in the peer's; it becomes part of the file name.
+ETCD_URL = "unix://etcd:0"
+PEER_URL = "unix://peer:0"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of one control plane, and the port of its API server."""
+
+    folder: Path
+    port: int
+
+    @property
+    def server(self) -> str:
+        return f"https://{HOST}:{self.port}"
+
+    @property
+    def authority(self) -> Path:
+        """The API server writes itself a certificate and its authority in this one file."""
+        return self.folder / "certificates" / "apiserver.crt"
+
+    @property
+    def key(self) -> Path:
+        return self.folder / "certificates" / "apiserver.key"
+
+    @property
+    def tokens(self) -> Path:
+        return self.folder / "tokens.csv"
+
+    @property
+    def etcd_data(self) -> Path:
+        return self.folder / "etcd-data"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / "kubeconfig"
+
+    @property
+    def controller_manager_kubeconfig(self) -> Path:
+        return self.folder / "controller-manager.kubeconfig"
+
+    @property
+    def audit_policy(self) -> Path:
+        return self.folder / "audit-policy.yaml"
+
+    @property
+    def audit_log(self) -> Path:
+        return self.folder / "audit.log"
+
+    @property
+    def processes(self) -> Path:
+        return self.folder / "processes.json"
+
+
+def etcd_command(binaries: Binaries, layout: Layout) -> list[str]:
+    """Return etcd's; it is to run in the layout's folder."""
+    return [
+        str(binaries.etcd),
+        "--name=etcd",
+        f"--data-dir={layout.etcd_data}",
+        "--unsafe-no-fsync",
+        "--log-level=error",
+        f"--listen-client-urls={ETCD_URL}",
+        f"--advertise-client-urls={ETCD_URL}",
+        f"--listen-peer-urls={PEER_URL}",
+        f"--initial-advertise-peer-urls={PEER_URL}",
+        f"--initial-cluster=etcd={PEER_URL}",
+    ]
+
+
+def api_server_command(binaries: Binaries, layout: Layout, *, audit: bool) -> list[str]:
+    """Return the API server's; it is to run in the layout's folder."""
+    command = [
+        str(binaries.kube_apiserver),
+        f"--etcd-servers={ETCD_URL}",
+        f"--bind-address={HOST}",
+        f"--advertise-address={HOST}",
+        f"--secure-port={layout.port}",
+        f"--cert-dir={layout.authority.parent}",
+        f"--token-auth-file={layout.tokens}",
+        "--authorization-mode=RBAC",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={layout.key}",
+        f"--service-account-signing-key-file={layout.key}",
+        "--service-cluster-ip-range=10.96.0.0/16",
+        # A loopback address is not allowed in the endpoints of the service `kubernetes`.
+        "--endpoint-reconciler-type=none",
+        "--allow-privileged=true",
+        "--profiling=false",
+    ]
+    if audit:
+        command += [f"--audit-policy-file={layout.audit_policy}", f"--audit-log-path={layout.audit_log}"]
+    return command
+
+
+def controller_manager_command(binaries: Binaries, layout: Layout) -> list[str]:
+    """Return the controller manager's, quick enough for tests: many workers, no limit on its requests, short HPA periods."""
+    return [
+        str(binaries.kube_controller_manager),
+        f"--kubeconfig={layout.controller_manager_kubeconfig}",
+        "--secure-port=0",
+        "--leader-elect=false",
+        "--use-service-account-credentials=true",
+        f"--service-account-private-key-file={layout.key}",
+        f"--root-ca-file={layout.authority}",
+        "--kube-api-qps=1000",
+        "--kube-api-burst=2000",
+        "--concurrent-deployment-syncs=20",
+        "--concurrent-replicaset-syncs=20",
+        "--concurrent-gc-syncs=40",
+        "--concurrent-namespace-syncs=20",
+        "--concurrent-horizontal-pod-autoscaler-syncs=20",
+        "--horizontal-pod-autoscaler-sync-period=5s",
+        "--horizontal-pod-autoscaler-initial-readiness-delay=10s",
+        "--horizontal-pod-autoscaler-cpu-initialization-period=20s",
+        "--horizontal-pod-autoscaler-downscale-stabilization=20s",
+    ]

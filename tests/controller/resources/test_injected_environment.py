@@ -1,0 +1,78 @@
+"""The variables of a worker's containers: which, in which order, and who wins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sedna_py.api.child_names import Role
+from tests.controller.wanted_objects import CLOUD_POD, EDGE_POD, PLACEMENT, pod, wanted
+
+POD_NAME = {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}
+COMMON: list[tuple[str, Any]] = [
+    ("DATA_PATH_PREFIX", "/home/data"),
+    ("NAMESPACE", "shop"),
+    ("SERVICE_NAME", "helmet"),
+    ("WORKER_NAME", POD_NAME),
+    ("MODEL_URL", "/home/data/models/yolo.xml"),
+]
+EDGE = [
+    *COMMON,
+    ("BIG_MODEL_IP", "helmet-cloud.shop"),
+    ("BIG_MODEL_PORT", "5000"),
+    ("HEM_NAME", "IBT"),
+    ("HEM_PARAMETERS", "null"),
+    ("LC_SERVER", "http://helmet-cloud.shop:5000"),
+]
+CLOUD = [*COMMON, ("BIG_MODEL_BIND_PORT", "5000"), ("LC_SERVER", "http://controller.sedna:9100")]
+
+
+def variables(container: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [(entry["name"], entry.get("value", entry.get("valueFrom"))) for entry in container["env"]]
+
+
+@pytest.mark.parametrize(("role", "expected"), [(Role.EDGE, EDGE), (Role.CLOUD, CLOUD)])
+def test_each_side_has_its_variables_in_a_fixed_order(role: Role, expected: list[tuple[str, Any]]) -> None:
+    assert variables(pod(wanted(), role)["containers"][0]) == expected
+
+
+def test_an_installation_can_send_reports_of_the_edge_elsewhere() -> None:
+    placement = replace(PLACEMENT, edge_lc_server="http://10.0.0.1:9100")
+    made = pod(wanted(placement=placement), Role.EDGE)
+    assert variables(made["containers"][0])[-1] == ("LC_SERVER", "http://10.0.0.1:9100")
+
+
+@pytest.mark.parametrize("url", ["https://host/y.xml", "hf://models/yolo"])
+def test_only_a_path_on_the_node_has_a_prefix(url: str) -> None:
+    assert variables(pod(wanted(url=url))["containers"][0])[0] == ("NAMESPACE", "shop")
+
+
+def test_every_container_gets_them_behind_its_own_and_init_containers_none() -> None:
+    changes = {
+        CLOUD_POD: {
+            "containers": [
+                {"name": "a", "image": "i", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "$(X)"}]},
+                {"name": "b", "image": "i"},
+            ],
+            "initContainers": [{"name": "c", "image": "i", "env": [{"name": "X"}]}],
+        }
+    }
+    made = pod(wanted(changes))
+    assert variables(made["containers"][0]) == [("X", "1"), ("Y", "$(X)"), *CLOUD]
+    assert variables(made["containers"][1]) == CLOUD
+    assert made["initContainers"] == changes[CLOUD_POD]["initContainers"]
+
+
+@pytest.mark.parametrize("name", [name for name, _ in EDGE])
+def test_what_is_injected_wins_over_the_template(name: str) -> None:
+    own = [{"name": "FIRST", "value": "1"}, {"name": name, "value": "mine"}, {"name": "LAST", "value": "2"}]
+    made = pod(wanted({EDGE_POD: {"containers": [{"name": "c", "image": "i", "env": own}]}}), Role.EDGE)
+    assert variables(made["containers"][0]) == [("FIRST", "1"), ("LAST", "2"), *EDGE]
+
+
+def test_the_controllers_address_gives_way_on_the_cloud_side_where_upstream_injects_none() -> None:
+    own = [{"name": "LC_SERVER", "value": "http://mine"}]
+    made = pod(wanted({CLOUD_POD: {"containers": [{"name": "c", "image": "i", "env": own}]}}))
+    assert variables(made["containers"][0]) == [("LC_SERVER", "http://mine"), *CLOUD[:-1]]

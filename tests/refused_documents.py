@@ -1,0 +1,207 @@
+"""Documents with one mistake each, which `sedna validate` and the API server both have to refuse, and what the server says."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+from sedna_py.hard_example_mining import BUILTIN_FILTERS, Parameter
+
+Document = dict[str, Any]
+
+EDGE = "spec.edgeWorker"
+POD = f"{EDGE}.template.spec"
+HPA = f"{EDGE}.hpa"
+MINING = f"{EDGE}.hardExampleMining"
+CPU_TARGET = {"type": "Utilization", "averageUtilization": 50}
+CPU = {"type": "Resource", "resource": {"name": "cpu", "target": CPU_TARGET}}
+QUEUE = {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": "5"}}
+LABEL_FORM = "write lower-case letters, digits and '-', beginning with a letter, not ending with '-'"
+PARENT = "has '..' in it; write the path without '..'"
+NO_HOST = "has no usable host; write it as s3://bucket/path/model.xml or https://host/path/model.xml"
+ESCAPE = "has a % that begins no escape; write %25 for a percent sign"
+CONTROL = "has control characters; remove them"
+RELATIVE = "is a relative path; write an absolute path on the node, such as /models/yolo.xml"
+
+
+def service(name: str = "helmet") -> Document:
+    """Make a good service."""
+    worker = {"model": {"name": "m"}, "template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}
+    return {
+        "apiVersion": "sedna.io/v1alpha1",
+        "kind": "JointInferenceService",
+        "metadata": {"name": name},
+        "spec": {
+            "edgeWorker": {**copy.deepcopy(worker), "hardExampleMining": {"name": "IBT"}},
+            "cloudWorker": copy.deepcopy(worker),
+        },
+    }
+
+
+def model(url: str, name: str = "yolo") -> Document:
+    """Make a Model, a good one if the url is."""
+    return {
+        "apiVersion": "sedna.io/v1alpha1",
+        "kind": "Model",
+        "metadata": {"name": name},
+        "spec": {"url": url, "format": "pb"},
+    }
+
+
+def changed(document: Document, path: str, value: Any) -> Document:
+    """Return the document with `value` at a path such as `spec.edgeWorker.model.name`."""
+    changed_document = copy.deepcopy(document)
+    *parents, last = path.split(".")
+    place = changed_document
+    for part in parents:
+        place = place[part]
+    place[last] = value
+    return changed_document
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The API server blames `place`, and ends with `message`."""
+
+    place: str
+    message: str
+    document: Document = field(repr=False)
+
+
+def _of_service(path: str, value: Any, below: str, message: str) -> Refusal:
+    return Refusal(path + below, message, changed(service(), path, value))
+
+
+def _of_metric(metric: Any, below: str, message: str) -> Refusal:
+    return _of_service(HPA, {"maxReplicas": 2, "metrics": [metric]}, f".metrics[0]{below}", message)
+
+
+def _of_filter(name: str, parameter: Parameter[Any], value: str) -> Refusal:
+    mining = {"name": name, "parameters": [{"key": "mine", "value": "x"}, {"key": parameter.name, "value": value}]}
+    message = f"{parameter.name} has a value that {name} cannot use; write {parameter.expected}"
+    return _of_service(MINING, mining, ".parameters", message)
+
+
+def _of_url(url: str, message: str) -> Refusal:
+    return Refusal("spec.url", message, model(url))
+
+
+NAMES = [
+    _of_service("metadata.name", "2nd", "", LABEL_FORM),
+    _of_service("metadata.name", "helmet.v2", "", LABEL_FORM),
+    _of_service("metadata.name", "x" * 54, "", "write at most 53 characters ('-Cloud-svc' is added in a label)"),
+]
+PODS = [
+    _of_service(f"{POD}.containers", [], "", "is an empty list; write at least one item"),
+    _of_service(f"{POD}.containers", [{"name": "", "image": "i"}], "[0].name", "is empty; write some text"),
+    _of_service(f"{POD}.containers", [{"name": "c", "image": "i"}] * 2, "[1]", 'Duplicate value: {"name":"c"}'),
+    _of_service(
+        f"{POD}.containers",
+        [{"name": "c", "image": "i", "env": [{"name": "A", "value": "1"}, {"name": "B"}, {"name": "A"}]}],
+        "[0].env[2]",
+        'Duplicate value: {"name":"A"}',
+    ),
+    _of_service(
+        f"{POD}.containers",
+        [{"name": "c", "image": "i", "ports": [{"containerPort": 0}]}],
+        "[0].ports[0].containerPort",
+        "write containerPort >= 1",
+    ),
+    _of_service(
+        f"{POD}.containers",
+        [{"name": "c", "image": "i", "ports": [{"containerPort": 70000}]}],
+        "[0].ports[0].containerPort",
+        "write containerPort <= 65535",
+    ),
+    *(
+        _of_service(f"{POD}.restartPolicy", policy, "", "is what a Deployment refuses; write Always or leave it out")
+        for policy in ("Never", "OnFailure", "always")
+    ),
+    _of_service(f"{EDGE}.model.name", "", "", "is empty; write some text"),
+]
+AUTOSCALERS = [
+    _of_service(HPA, {"maxReplicas": 0}, ".maxReplicas", "write maxReplicas >= 1"),
+    _of_service(HPA, {"maxReplicas": -1, "minReplicas": 2}, ".maxReplicas", "write maxReplicas >= 1"),
+    _of_service(HPA, {"maxReplicas": 3, "minReplicas": 0}, ".minReplicas", "write minReplicas >= 1"),
+    _of_service(
+        HPA,
+        {"maxReplicas": 2, "minReplicas": 3},
+        ".maxReplicas",
+        "is less than minReplicas; write maxReplicas >= minReplicas",
+    ),
+    *(
+        _of_metric({"type": name}, f".{block}", f"is missing; write it, as type is {name}")
+        for name, block in (
+            ("Resource", "resource"),
+            ("ContainerResource", "containerResource"),
+            ("Pods", "pods"),
+            ("Object", "object"),
+            ("External", "external"),
+        )
+    ),
+    _of_metric({**CPU, "pods": QUEUE}, ".pods", "belongs to type Pods only; remove it"),
+    _of_metric({**CPU, "external": QUEUE}, ".external", "belongs to type External only; remove it"),
+    *(
+        _of_metric(
+            {"type": "Pods", "pods": {**QUEUE, "target": {"type": name}}},
+            ".pods.target",
+            f"has no value; write {value}",
+        )
+        for name, value in (("Utilization", "averageUtilization"), ("Value", "value"), ("AverageValue", "averageValue"))
+    ),
+    _of_metric(
+        {"type": "Pods", "pods": {**QUEUE, "target": {"type": "AverageValue", "averageValue": "2GB"}}},
+        ".pods.target.averageValue",
+        "write a quantity such as 500m, 2 or 2Gi",
+    ),
+    _of_metric(
+        {"type": "Pods", "pods": {**QUEUE, "metric": {"name": ""}}}, ".pods.metric.name", "is empty; write some text"
+    ),
+    _of_service(
+        HPA,
+        {"maxReplicas": 2, "behavior": {"scaleUp": {"stabilizationWindowSeconds": 4000}}},
+        ".behavior.scaleUp.stabilizationWindowSeconds",
+        "write stabilizationWindowSeconds <= 3600",
+    ),
+]
+FILTERS = [
+    *(
+        _of_filter(name, parameter, value)
+        for name, found in BUILTIN_FILTERS.items()
+        for parameter in found.PARAMETERS
+        if parameter.kind is float
+        for value in ("1.01", "high")
+    ),
+    *(
+        _of_filter("BertRouter", parameter, "0")
+        for parameter in BUILTIN_FILTERS["BertRouter"].PARAMETERS
+        if parameter.name in {"max_length", "task"}
+    ),
+    _of_service(
+        MINING,
+        {
+            "name": "Mine",
+            "parameters": [{"key": "a", "value": "1"}, {"key": "b", "value": "1"}, {"key": "a", "value": "2"}],
+        },
+        ".parameters",
+        "has a key twice; write each key once",
+    ),
+]
+URLS = [
+    _of_url("", "is empty; write a path on the node such as /models/yolo.xml, or an s3, http or https URL"),
+    _of_url("models/yolo.xml", RELATIVE),
+    _of_url("/models/../yolo.xml", PARENT),
+    _of_url("/models/%2e%2E", PARENT),
+    _of_url("s3://bucket/..%2fyolo.xml", PARENT),
+    _of_url("/a%zz", ESCAPE),
+    _of_url("/a%2", ESCAPE),
+    _of_url("hf://50%", ESCAPE),
+    _of_url("/a\tb", CONTROL),
+    _of_url("/a%0Ab", CONTROL),
+    _of_url("https:///yolo.xml", NO_HOST),
+    _of_url("s3:bucket/yolo.xml", NO_HOST),
+    _of_url("http://user:secret@:80/yolo.xml", NO_HOST),
+    _of_url("http://host:0/yolo.xml", NO_HOST),
+]
+REFUSALS = [*NAMES, *PODS, *AUTOSCALERS, *FILTERS, *URLS]
