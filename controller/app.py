@@ -6,12 +6,11 @@ import asyncio
 import logging
 import signal
 
-from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.client import ApiClient
 from prometheus_client import CollectorRegistry
 
 from controller.children import ChildKind
-from controller.errors import ControllerError
+from controller.connection import connect
 from controller.http_api import HttpApi, HttpApiHooks
 from controller.leader import Elector
 from controller.metrics import ControllerMetrics
@@ -24,18 +23,8 @@ from controller.term import Term
 _log = logging.getLogger(__name__)
 
 
-async def connect(connections: int) -> ApiClient:
-    """Return a client for the cluster that this process is in, or else for that of the kubeconfig."""
-    configuration = Configuration()
-    configuration.connection_pool_maxsize = connections
-    try:
-        load_incluster_config(configuration)
-    except ConfigException:
-        try:
-            await load_kube_config(client_configuration=configuration, persist_config=False)
-        except (ConfigException, OSError) as failure:
-            raise ControllerError(f"no cluster to talk to: {failure}; set KUBECONFIG, or run it in a pod") from failure
-    return ApiClient(configuration)
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Controller:
@@ -55,13 +44,15 @@ class Controller:
         http = HttpApi(self._hooks(), self._metrics)
         port = await http.start(self._settings.http_host, self._settings.http_port)
         _log.info("health, metrics and reports on port %d", port)
-        client = await connect(connections=self._settings.concurrency * 2 + 300)
         try:
-            await self._terms(client, port, stop)
+            client = await connect(connections=self._settings.concurrency * 2 + 300)
+            try:
+                await self._terms(client, port, stop)
+            finally:
+                if self._elector is not None:
+                    await self._elector.release()
+                await client.close()
         finally:
-            if self._elector is not None:
-                await self._elector.release()
-            await client.close()
             await http.stop()
 
     def _take_signals(self) -> None:
@@ -77,7 +68,7 @@ class Controller:
                 client,
                 name=self._settings.lease_name,
                 namespace=self._settings.pod_namespace,
-                holder=(self._settings.pod_name, f"{self._settings.pod_ip}:{port}"),
+                holder=(self._settings.pod_name, _address(self._settings.pod_ip, port)),
                 duration_s=self._settings.lease_duration_s,
             )
             await self._one_term(self._elector, client, stop)
@@ -87,13 +78,12 @@ class Controller:
         election = asyncio.create_task(elector.run(), name="election")
         try:
             await first_of(elector.leading.wait, stop.wait, election)
-            if not elector.leading.is_set():
-                return
-            over = asyncio.Event()
-            lead = asyncio.create_task(self._lead(client, over), name="lead")
-            await first_of(stop.wait, election, lead)
-            over.set()
-            await lead
+            if elector.leading.is_set():
+                over = asyncio.Event()
+                lead = asyncio.create_task(self._lead(client, over), name="lead")
+                await first_of(stop.wait, election, lead)
+                over.set()
+                await lead
         finally:
             if not election.done():
                 election.cancel()
@@ -131,9 +121,8 @@ class Controller:
             directory=Directory(service_of_pod=self._service_of_pod, has_service=self._has_service),
         )
 
-    def _accept(self, report: RoutedReport) -> None:
-        if self._term is not None:
-            self._term.accept(report)
+    def _accept(self, report: RoutedReport) -> bool:
+        return self._term is not None and self._term.accept(report)
 
     def _service_of_pod(self, namespace: str, name: str) -> str | None:
         key = self._term.store.service_of_pod(namespace, name) if self._term else None

@@ -12,13 +12,16 @@ from controller.children import Child, ChildKey, ChildKind
 from controller.cluster import FIELD_MANAGER, Cluster, Object
 from controller.desired_state import DesiredState, manifest_bytes
 from controller.errors import ClusterError, Conflict, Forbidden, NameTaken, Refused, Unavailable
-from controller.foreign_fields import foreign_fields
+from controller.foreign_fields import foreign_fields, overwrite, ownership
 from controller.reasons import Reason
 from controller.store import LiveChild, Store, live_child
 from sedna_py.api.child_names import Role, deployment_name, hpa_name
 
 MOST_REPAIRS: Final = 10
+MOST_LOOKS: Final = 3
 REPAIR_WINDOW_S: Final = 60.0
+CONTESTED_PAUSE_S: Final = 5.0
+"""Between two repairs of a child that was repaired so often; a person who edits that fast still waits < 10 s."""
 
 
 class Change(StrEnum):
@@ -54,6 +57,10 @@ class Outcome:
     def note(self, child: Child, failure: ClusterError | NameTaken) -> None:
         """Remember that a child could not be applied."""
         self.problems.setdefault((child.kind, child.role), (_reason(failure), f"{child.key}: {failure}"))
+        self.failed(failure)
+
+    def failed(self, failure: ClusterError | NameTaken) -> None:
+        """Remember that something has to be tried again."""
         if self.failure is None or isinstance(failure, Unavailable):
             self.failure = failure
 
@@ -105,8 +112,9 @@ class ChildSync:
         times = self._repairs.get(owner.uid, {}).get(child.key)
         if not times:
             return False
-        times[:] = [moment for moment in times if self._clock() - moment < REPAIR_WINDOW_S]
-        return len(times) >= MOST_REPAIRS
+        now = self._clock()
+        times[:] = [moment for moment in times if now - moment < REPAIR_WINDOW_S]
+        return len(times) >= MOST_REPAIRS and now - times[-1] < CONTESTED_PAUSE_S
 
     async def _apply(self, owner: Owner, child: Child) -> Change:
         known = self._applied.setdefault(owner.uid, {})
@@ -115,19 +123,17 @@ class ChildSync:
         live = self._store.child(owner.namespace, child.key)
         if live is None:
             live = await self._find(owner, child)
-        elif live.owner_uid != owner.uid:
-            raise _taken(child, live)
         if live is not None:
+            await self._claim(owner, child, live)
             if live.deleting:
                 return Change.UNCHANGED  # it is made again when it is gone
             if before == _Applied(digest, live.ownership, live.uid) and not live.foreign:
                 return Change.UNCHANGED
         try:
-            answer = await self._cluster.apply_child(
-                owner.namespace, child.kind, child.manifest, live.uid if live else None
-            )
+            answer = await self._write(owner, child, live)
             answer = await self._remove_foreign(owner, child, answer)
         except Conflict as failure:
+            await self._look_again(owner, child, live)
             raise Unavailable(f"changed at the same time: {failure.message}", failure.code, failure.reason) from failure
         self._store.put_child(child.kind, answer)
         now = live_child(answer)  # not what the store has: an edit that came meanwhile must still be seen as one
@@ -137,16 +143,57 @@ class ChildSync:
     async def _find(self, owner: Owner, child: Child) -> LiveChild | None:
         """Look for an object of this name that the watch does not show: somebody else's, or ours without its labels."""
         found = await self._cluster.get_child(owner.namespace, child.key)
-        if found is None:
-            return None
-        live = live_child(found)
-        if live.owner_uid != owner.uid:
+        return None if found is None else live_child(found)
+
+    async def _look_again(self, owner: Owner, child: Child, live: LiveChild | None) -> None:
+        """Learn what there is of a child that is not what was thought: its event may have been missed."""
+        found = await self._cluster.get_child(owner.namespace, child.key)
+        if found is not None:
+            self._store.put_child(child.kind, found)
+        elif live is not None:
+            self._store.drop_child(child.kind, live.manifest)
+
+    async def _claim(self, owner: Owner, child: Child, live: LiveChild) -> None:
+        """Return if the object is the service's, or has only lost its owner. Raises NameTaken, or Unavailable."""
+        if live.owner_uid == owner.uid:
+            return
+        before = self._applied.get(owner.uid, {}).get(child.key)
+        known = before is not None and before.uid == live.uid
+        if live.owner_uid is not None or not (known or live.service_uid == owner.uid):
             raise _taken(child, live)
-        return live
+        # Deleting a service with --cascade=orphan looks the same for a moment: what was set free on purpose stays free.
+        if not await self._cluster.is_kept(owner.namespace, owner.name, owner.uid):
+            raise Unavailable("the service is being deleted")
+
+    async def _write(self, owner: Owner, child: Child, live: LiveChild | None) -> Object:
+        try:
+            return await self._cluster.apply_child(
+                owner.namespace, child.kind, child.manifest, live.uid if live else None
+            )
+        except Refused:
+            if live is None:
+                raise
+            return await self._overwrite(owner, child, live)
+
+    async def _overwrite(self, owner: Owner, child: Child, live: LiveChild) -> Object:
+        """Replace what others put in, where it does not go together with what is applied; Refused if that is not why."""
+        await self._cluster.patch_child(owner.namespace, child.key, overwrite(live.manifest, child.manifest))
+        return await self._cluster.apply_child(owner.namespace, child.kind, child.manifest, live.uid)
 
     async def _remove_foreign(self, owner: Owner, child: Child, answer: Object) -> Object:
-        operations = foreign_fields(answer, FIELD_MANAGER)
-        return await self._cluster.patch_child(owner.namespace, child.key, operations) if operations else answer
+        """Remove what others added; what the server fills in for it may need a second look."""
+        for _ in range(MOST_LOOKS):
+            operations = foreign_fields(answer, FIELD_MANAGER)
+            if not operations:
+                break
+            try:
+                answer = await self._cluster.patch_child(owner.namespace, child.key, operations)
+            except Conflict:  # most often the controller-manager wrote its status meanwhile
+                found = await self._cluster.get_child(owner.namespace, child.key)
+                if found is None or _marks(found) != _marks(answer):
+                    raise  # somebody edited or replaced it: that must not be taken for what was applied
+                answer = found
+        return answer
 
     async def _prune(self, owner: Owner, wanted: DesiredState, outcome: Outcome) -> None:
         keep = {child.key.name for child in wanted.children}
@@ -156,22 +203,40 @@ class ChildSync:
             if key.name in keep or live.deleting:
                 continue
             try:
-                await self._cluster.delete_child(owner.namespace, key, live.uid)
+                deleted = await self._cluster.delete_child(owner.namespace, key, live.uid)
             except Conflict:
                 continue  # another object by now; its own event brings us back
             except ClusterError as failure:
-                outcome.failure = outcome.failure or failure
+                outcome.failed(failure)
                 continue
             self._applied.get(owner.uid, {}).pop(key, None)
-            outcome.changes[key] = Change.DELETED
+            if deleted:
+                outcome.changes[key] = Change.DELETED
+            else:
+                self._store.drop_child(key.kind, live.manifest)
+
+
+def _marks(manifest: Object) -> tuple[str, bytes | None]:
+    return str(manifest["metadata"].get("uid")), ownership(manifest, FIELD_MANAGER)
 
 
 def _change(before: _Applied | None, live: LiveChild | None, now: LiveChild, digest: bytes) -> Change:
     if live is None:
         return Change.CREATED if before is None else Change.REPAIRED
-    if live.version == now.version:
+    if _is_same(live, now):
         return Change.UNCHANGED
     return Change.UPDATED if before is None or before.digest != digest else Change.REPAIRED
+
+
+def _is_same(live: LiveChild, now: LiveChild) -> bool:
+    """Tell whether nothing of ours changed; the version alone does not say it, as statuses are written all the time."""
+    return live.version == now.version or (live.ownership == now.ownership and _wanted_part(live) == _wanted_part(now))
+
+
+def _wanted_part(child: LiveChild) -> Object:
+    metadata = {name: child.manifest["metadata"].get(name) for name in ("labels", "ownerReferences")}
+    spec = {name: value for name, value in (child.manifest.get("spec") or {}).items() if name != "replicas"}
+    return {"metadata": metadata, "spec": spec}
 
 
 def _taken(child: Child, live: LiveChild) -> NameTaken:

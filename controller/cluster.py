@@ -13,6 +13,7 @@ from kubernetes.aio.client.exceptions import ApiException
 
 from controller.children import ChildKey, ChildKind
 from controller.errors import ClusterError, Conflict, Forbidden, NotFound, Refused, Unavailable
+from sedna_py.settings import redact
 
 FIELD_MANAGER: Final = "sedna-controller"
 _JSON: Final = "application/json"
@@ -20,8 +21,11 @@ _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 _JSON_PATCH: Final = "application/json-patch+json"
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _MAX_MESSAGE: Final = 1000
 _PAGE: Final = 500
+_EXPIRED: Final = 410  # the pages of a list are of one version, which the server forgets after some minutes
+_MOST_LISTS: Final = 3
 _ERRORS: Final[Mapping[int, type[ClusterError]]] = {
     400: Refused,
     401: Forbidden,
@@ -33,6 +37,8 @@ _ERRORS: Final[Mapping[int, type[ClusterError]]] = {
     415: Refused,
     422: Refused,
 }
+
+_UNTYPED: Final = ("failed to create typed patch object", "failed to convert new object")
 
 Object = dict[str, Any]
 Observer = Callable[[str, str, int], None]
@@ -71,13 +77,23 @@ class Cluster:
         path = _path(key.kind.api_version, key.kind.plural, namespace, key.name)
         return await self._request("PATCH", path, list(operations), _JSON_PATCH, fieldManager=FIELD_MANAGER)
 
-    async def delete_child(self, namespace: str, key: ChildKey, uid: str) -> None:
-        """Delete a child if it still has this uid; its dependents go in the background."""
+    async def delete_child(self, namespace: str, key: ChildKey, uid: str) -> bool:
+        """Delete a child if it still has this uid; its dependents go in the background. False if there is none."""
         options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         try:
             await self._request("DELETE", _path(key.kind.api_version, key.kind.plural, namespace, key.name), options)
         except NotFound:
-            return
+            return False
+        return True
+
+    async def is_kept(self, namespace: str, name: str, uid: str) -> bool:
+        """Tell whether a service is there, is the one of this uid and is not being deleted."""
+        path = _path("sedna.io/v1alpha1", "jointinferenceservices", namespace, name)
+        try:
+            metadata = (await self._request("GET", path))["metadata"]
+        except NotFound:
+            return False
+        return metadata.get("uid") == uid and not metadata.get("deletionTimestamp")
 
     async def write_status(self, namespace: str, name: str, uid: str, status: Mapping[str, Any]) -> Object:
         """Replace the fields of a service's status; those with None are removed. Conflict if its uid is not this one."""
@@ -101,14 +117,25 @@ class Cluster:
             answer = await self._request("GET", _path("v1", "secrets", namespace, name), accept=_METADATA_ONLY)
         except NotFound:
             return None
-        return dict(answer.get("metadata", {}).get("annotations") or {})
+        return annotations_of(answer)
 
     async def list_objects(self, api_version: str, plural: str, namespace: str | None, selector: str) -> list[Object]:
         """Return all objects of a resource that have these labels, page by page."""
+        path = _path(api_version, plural, namespace)
+        query = {"limit": str(_PAGE), **({"labelSelector": selector} if selector else {})}
+        for _ in range(_MOST_LISTS - 1):
+            try:
+                return await self._pages(api_version, path, query)
+            except Unavailable as failure:
+                if failure.code != _EXPIRED:
+                    raise
+        return await self._pages(api_version, path, query)
+
+    async def _pages(self, api_version: str, path: str, query: Mapping[str, str]) -> list[Object]:
         found: list[Object] = []
-        page: dict[str, str] = {"limit": str(_PAGE), **({"labelSelector": selector} if selector else {})}
+        page = dict(query)
         while True:
-            answer = await self._request("GET", _path(api_version, plural, namespace), **page)
+            answer = await self._request("GET", path, **page)
             kind = str(answer.get("kind", "")).removesuffix("List")
             found += [{"apiVersion": api_version, "kind": kind, **item} for item in answer.get("items") or ()]
             following = answer.get("metadata", {}).get("continue")
@@ -130,8 +157,7 @@ class Cluster:
         try:
             response = await self._open(method, url, accept, self._timeout_s, body=body, content=content)
             code = response.status
-            data = await response.read()
-            answer = json.loads(data) if data else {}
+            answer = _parsed(await response.read(), code)
         except (aiohttp.ClientError, ApiException, OSError, TimeoutError, ValueError) as failure:
             said = f"the API server gave no usable answer: {type(failure).__name__}: {failure}"
             raise Unavailable(said[:_MAX_MESSAGE]) from failure
@@ -158,6 +184,12 @@ class Cluster:
         return response
 
 
+def annotations_of(secret: Mapping[str, Any]) -> dict[str, str]:
+    """Return the annotations of a Secret without the one in which `kubectl apply` keeps all of its data."""
+    annotations = secret["metadata"].get("annotations") or {}
+    return {key: value for key, value in annotations.items() if key != _LAST_APPLIED}
+
+
 def _path(api_version: str, plural: str, namespace: str | None, name: str = "") -> str:
     root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
     scope = f"/namespaces/{quote(namespace)}" if namespace else ""
@@ -170,8 +202,21 @@ def _resource(path: str) -> str:
     return "/".join([parts[1], *parts[3:4]])
 
 
+def _parsed(data: bytes, code: int) -> Any:
+    """Return the answer; a refusal need not be JSON, as proxies and paths that are not served answer with text."""
+    try:
+        return json.loads(data) if data else {}
+    except ValueError:
+        if code < 400:
+            raise
+        return {"message": data[:_MAX_MESSAGE].decode(errors="replace")}
+
+
 def _error(code: int, answer: Any) -> ClusterError:
     status = answer if isinstance(answer, dict) else {}
-    message = str(status.get("message") or f"status {code}")[:_MAX_MESSAGE]
+    # Of a manifest with a misspelt field or a number for a text, server-side apply says 500; asking again will not help.
+    if code == 500 and any(sign in str(status.get("message")) for sign in _UNTYPED):
+        code = 422
+    message = redact(" ".join(str(status.get("message") or f"status {code}")[:_MAX_MESSAGE].split()))
     kind = _ERRORS.get(code, Unavailable)
     return kind(message, code, str(status.get("reason") or ""))

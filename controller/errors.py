@@ -7,6 +7,7 @@ ControllerError
 │   ├── Conflict                 409: somebody else's object, or not the one we knew
 │   ├── NotFound                 404
 │   └── Unavailable              429, 5xx, a time-out or no connection: ask again later
+├── Unbuildable              what is written cannot be made into a worker's objects (resources.unbuildable)
 ├── NameTaken                an object of a child's name exists and is not this service's
 └── LeadershipLost           another replica leads now: this process must end
 """

@@ -52,8 +52,9 @@ class EventWriter:
         now = self._clock()
         tokens, since = self._tokens.get(uid, (float(BURST), now))
         tokens = min(float(BURST), tokens + (now - since) / REFILL_S)
-        self._tokens[uid] = (max(0.0, tokens - 1), now)
-        return tokens >= 1
+        enough = tokens >= 1
+        self._tokens[uid] = (tokens - 1 if enough else tokens, now)
+        return enough
 
 
 def event_object(document: Object, event: ChangeEvent, now: datetime, instance: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 Tree = Mapping[str, Any]
@@ -42,14 +43,14 @@ _BY_RIGHT: Final[Mapping[str, frozenset[FieldPath]]] = {
 
 
 def ownership(live: Mapping[str, Any], manager: str) -> bytes | None:
-    """Return a digest of the fields that `manager` owns by apply; None when it never applied, or owns nothing any more.
+    """Return a digest of what `manager` owns by apply; None when it never applied, or owns nothing any more.
 
-    It changes when anybody else changes or removes one of them, and with what is applied.
+    It changes when anybody else changes, removes or reorders any of it, and with what is applied.
     """
     entry = _applied(_entries(live), manager)
     if entry is None:
         return None
-    text = json.dumps(entry["fieldsV1"], sort_keys=True, separators=(",", ":"))
+    text = json.dumps([entry["fieldsV1"], *_orders(entry["fieldsV1"], live)], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).digest()
 
 
@@ -77,20 +78,25 @@ def foreign_fields(live: Mapping[str, Any], manager: str) -> list[Operation]:
     ]
 
 
-def overwrite_template(live: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[Operation]:
-    """Return the JSON patch that replaces a Deployment's whole pod template by the wanted one; empty for other kinds.
+def overwrite(live: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[Operation]:
+    """Return the JSON patch that replaces each field of `spec` that the manifest has, with all that others put into it.
 
-    For an edit that apply cannot undo: two kinds of source in one volume, say, are refused before the foreign one can be
-    removed. Apply again afterwards, so that the fields are owned by apply. Annotations of the pods are kept.
+    For an edit that apply cannot undo, because what it leaves and what it puts back do not go together: two kinds of source
+    in one volume, two ports of one name. Apply again afterwards, so that the fields are owned by apply. Annotations of the
+    pods are kept.
     """
-    wanted = manifest["spec"].get("template")
-    if wanted is None:
-        return []
-    theirs = live["spec"]["template"].get("metadata", {}).get("annotations") or {}
-    metadata = wanted.get("metadata", {})
+    wanted = dict(manifest["spec"])
+    if "template" in wanted:
+        wanted["template"] = _with_annotations(wanted["template"], live["spec"].get("template", {}))
+    fields: list[Operation] = [{"op": "add", "path": f"/spec/{field}", "value": wanted[field]} for field in wanted]
+    return [*fields, _for_version(live)]
+
+
+def _with_annotations(template: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = template.get("metadata", {})
+    theirs = live.get("metadata", {}).get("annotations") or {}
     annotations = {**theirs, **metadata.get("annotations", {})}
-    template = {**wanted, "metadata": {**metadata, **({"annotations": annotations} if annotations else {})}}
-    return [{"op": "replace", "path": "/spec/template", "value": template}, _for_version(live)]
+    return {**template, "metadata": {**metadata, **({"annotations": annotations} if annotations else {})}}
 
 
 def _entries(live: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -102,6 +108,16 @@ def _applied(entries: Sequence[Mapping[str, Any]], manager: str) -> Mapping[str,
         if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
             return entry
     return None
+
+
+def _orders(own: Tree, node: Any) -> Iterator[list[str]]:
+    """Yield the keys of the items of each list of ours in the order in which they stand, which no owner is kept of."""
+    places = {key: next(iter(_parts(node, key)), -1) for key in own if key.startswith("k:")}
+    if places:
+        yield sorted(places, key=lambda key: (places[key], key))
+    for key, below in sorted(own.items()):
+        for part in _parts(node, key) if below else ():
+            yield from _orders(below, node[part])
 
 
 def _added_by(
@@ -179,10 +195,15 @@ def _parts(node: Any, key: str) -> list[str | int]:
         return []
     if kind == "i":
         return [int(text)] if int(text) < len(node) else []
-    wanted = json.loads(text)
+    wanted = _parsed(text)
     if kind == "v":
         return [index for index, item in enumerate(node) if item == wanted]
     return [index for index, item in enumerate(node) if isinstance(item, dict) and wanted.items() <= item.items()]
+
+
+@lru_cache(maxsize=4096)
+def _parsed(key: str) -> Any:
+    return json.loads(key)
 
 
 def _pointer_text(pointer: JsonPath) -> str:

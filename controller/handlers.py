@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import kopf
 
 from controller.children import ChildKey, ChildKind
-from controller.store import LiveChild, Object, ServiceKey, Store
+from controller.store import LiveChild, Object, ServiceKey, Store, service_in_labels
 from sedna_py.api.child_names import NAME_LABEL
 
 GROUP: Final = "sedna.io"
@@ -28,8 +28,7 @@ class Intake:
         key = ServiceKey(document["metadata"]["namespace"], document["metadata"]["name"])
         before = self._store.services.get(key)
         if kind == "DELETED":
-            if before is not None and before["metadata"]["uid"] == document["metadata"]["uid"]:
-                self._store.drop_service(key)
+            if self._store.drop_service(document):
                 self._enqueue(key)
             return
         self._store.put_service(document)
@@ -41,11 +40,8 @@ class Intake:
         """Take in an event of a Model."""
         place = (document["metadata"]["namespace"], document["metadata"]["name"])
         before = self._store.models.get(place)
-        if kind == "DELETED":
-            self._store.models.pop(place, None)
-        else:
-            self._store.models[place] = document
-        if kind == "DELETED" or before is None or _identity(before) != _identity(document):
+        news = self._store.drop_model(document) if kind == "DELETED" else self._store.put_model(document)
+        if news and (kind == "DELETED" or before is None or _identity(before) != _identity(document)):
             self._enqueue_users("Model", *place)
 
     def secret(self, place: tuple[str, str]) -> None:
@@ -55,13 +51,13 @@ class Intake:
     def child(self, resource: ChildKind, kind: str | None, document: Object) -> None:
         """Take in an event of a Deployment, Service or HorizontalPodAutoscaler."""
         metadata = document["metadata"]
-        if kind == "DELETED":
-            dropped = self._store.drop_child(
-                metadata["namespace"], ChildKey(resource, metadata["name"]), metadata.get("uid")
-            )
-            self._enqueue_owner(dropped)
-        else:
-            self._enqueue_owner(self._store.put_child(resource, document))
+        key = ChildKey(resource, metadata["name"])
+        before = self._store.child(metadata["namespace"], key)  # whose it was, where the event takes the owner away
+        store = self._store
+        after = store.drop_child(resource, document) if kind == "DELETED" else store.put_child(resource, document)
+        self._enqueue_owner(before, document)
+        if before is not after:
+            self._enqueue_owner(after, document)
 
     def pod(self, kind: str | None, document: Object) -> None:
         """Take in an event of a pod."""
@@ -71,17 +67,16 @@ class Intake:
         """Take in an event of a node; only its readiness matters."""
         name = document["metadata"]["name"]
         before = self._store.nodes.get(name)
-        if kind == "DELETED":
-            self._store.nodes.pop(name, None)
-            after = None
-        else:
-            after = self._store.nodes[name] = _node_facts(document)
-        if before != after:
+        facts = _node_facts(document)
+        news = self._store.drop_node(facts) if kind == "DELETED" else self._store.put_node(facts)
+        if news and (kind == "DELETED" or before is None or _no_version(before) != _no_version(facts)):
             self._enqueue_users("Node", "", name)
 
-    def _enqueue_owner(self, child: LiveChild | None) -> None:
-        key = self._store.service_of_uid(child.owner_uid) if child is not None else None
-        if key is not None:
+    def _enqueue_owner(self, child: LiveChild | None, document: Object) -> None:
+        """Enqueue the owner; where there is none (any more), the service that may wait for the object's name."""
+        owner = self._store.service_of_uid(child.owner_uid) if child is not None else None
+        key = owner or service_in_labels(document)
+        if key in self._store.services:
             self._enqueue(key)
 
     def _enqueue_users(self, kind: str, namespace: str, name: str) -> None:
@@ -89,20 +84,15 @@ class Intake:
             self._enqueue(key)
 
 
-def make_registry(intake: Intake, *, nodes: bool, started: Callable[[], None]) -> kopf.OperatorRegistry:
-    """Return the handlers; `nodes` False leaves the cluster's nodes alone (no permission in a namespaced installation).
-
-    `started` is called when the framework has set itself up, signal handlers included.
-    """
+def make_registry(
+    intake: Intake, *, nodes: bool, log_in: Callable[[], Awaitable[kopf.ConnectionInfo]]
+) -> kopf.OperatorRegistry:
+    """Return the handlers; `nodes` False leaves the cluster's nodes alone (no permission in a namespaced installation)."""
     registry = kopf.OperatorRegistry()
 
-    @kopf.on.startup(registry=registry)
-    async def say_started(**_: Any) -> None:
-        started()
-
     @kopf.on.login(registry=registry)
-    async def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    async def connection(**_: Any) -> kopf.ConnectionInfo:
+        return await log_in()
 
     @kopf.on.event(GROUP, VERSION, "jointinferenceservices", registry=registry)
     async def see_service(event: Any, **_: Any) -> None:
@@ -135,11 +125,14 @@ def _watch_children(registry: kopf.OperatorRegistry, intake: Intake, resource: C
         intake.child(resource, event["type"], dict(event["object"]))
 
 
-def make_settings(*, server_timeout_s: int = 300) -> kopf.OperatorSettings:
+def make_settings(*, cluster_wide: bool = True, server_timeout_s: int = 300) -> kopf.OperatorSettings:
     """Return the framework's settings: it writes nothing by itself, and it waits for the API server as long as it takes."""
     settings = kopf.OperatorSettings()
+    # It watches CRDs and namespaces for those that come and go, which a namespaced installation may not.
+    settings.scanning.disabled = not cluster_wide
     settings.posting.enabled = False
     settings.peering.standalone = True
+    settings.persistence.diffbase_storage = _NoDiff()
     settings.watching.server_timeout = server_timeout_s
     settings.watching.reconnect_backoff = 1.0
     settings.watching.chunk_size = 500
@@ -150,6 +143,19 @@ def make_settings(*, server_timeout_s: int = 300) -> kopf.OperatorSettings:
     for group, version, plural in [("", "v1", "pods"), *(_address(kind) for kind in ChildKind)]:
         settings.watching.label_selectors[group, version, plural] = NAME_LABEL
     return settings
+
+
+class _NoDiff(kopf.DiffBaseStorage):
+    """Spare the copy of each object that the framework would compare with the one before: we compare generations."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        return None
 
 
 class _Forever:
@@ -177,9 +183,15 @@ def _node_facts(document: Object) -> Object:
         for item in document.get("status", {}).get("conditions") or ()
         if item.get("type") == "Ready"
     ]
-    metadata = {key: document["metadata"].get(key) for key in ("name", "uid", "labels", "deletionTimestamp")}
+    kept = ("name", "uid", "resourceVersion", "labels", "deletionTimestamp")
+    metadata = {key: document["metadata"].get(key) for key in kept}
     return {
         "metadata": metadata,
         "spec": {"taints": document.get("spec", {}).get("taints")},
         "status": {"conditions": conditions},
     }
+
+
+def _no_version(facts: Object) -> Object:
+    # A node's heartbeat changes nothing but the version.
+    return {**facts, "metadata": {**facts["metadata"], "resourceVersion": None}}

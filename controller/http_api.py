@@ -35,14 +35,15 @@ class HttpApiHooks:
     """What the rest of the controller answers; all functions return at once.
 
     `not_alive` and `not_ready` give a reason, None where all is well. `leader_address` is the leader's base URL, such as
-    http://10.0.0.7:9100, None while there is no leader; it is asked only where `leads` is false.
+    http://10.0.0.7:9100, None while there is no leader; it is asked only where `leads` is false. `accept` tells whether
+    it counts the report; it does not where no such pod is known, or where the pod counts more hard ones than all.
     """
 
     not_alive: Callable[[], str | None]
     not_ready: Callable[[], str | None]
     leads: Callable[[], bool]
     leader_address: Callable[[], str | None]
-    accept: Callable[[RoutedReport], None]
+    accept: Callable[[RoutedReport], bool]
     directory: Directory
 
 
@@ -191,10 +192,8 @@ class _ReportRoute:
         if not self._hooks.leads():
             return await self._pass_on(request, report.worker, body)
         routed = route(report, self._hooks.directory)
-        if routed is None:
-            return _Answer(200, "OK", "unrouted")
-        self._hooks.accept(routed)
-        return _Answer(200, "OK", "accepted")
+        counted = routed is not None and self._hooks.accept(routed)
+        return _Answer(200, "OK", "accepted" if counted else "unrouted")
 
     async def _read(self, request: web.Request) -> bytes:
         limit = self._limits.body_bytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any, Final
@@ -18,6 +19,8 @@ from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 _log = logging.getLogger(__name__)
 
 RETRY_S: Final = 1.5
+HELD_SHARE: Final = 0.9
+"""Of the lease's duration: how long after the start of its last renewal this replica still leads."""
 _SEPARATOR: Final = "_"
 
 
@@ -33,6 +36,7 @@ class Elector:
         self.leading = asyncio.Event()
         self._lock = _BoundedLock(name, namespace, self.identity, client, timeout_s=duration_s / 4)
         self._duration_s = duration_s
+        self._said = ""
         self._election: LeaderElection | None = None
 
     async def run(self) -> None:
@@ -47,10 +51,31 @@ class Elector:
                 onstopped_leading=self._stopped,
             )
         )
+        election = asyncio.create_task(self._election.run(), name="lease")
         try:
-            await self._election.run()
+            while not election.done() and (left := self._left_s()) > 0:
+                await asyncio.wait([election], timeout=left)
+                self._say_who_leads()
         finally:
             self.leading.clear()
+            election.cancel()
+            await asyncio.gather(election, return_exceptions=True)
+        if election.cancelled():
+            await self._stopped()
+        else:
+            election.result()
+
+    def _say_who_leads(self) -> None:
+        said = self._lock.problem or (f"{self.leader()} leads" if self.leader() else "nobody leads yet")
+        if not self.leading.is_set() and said != self._said:
+            _log.info("this replica waits: %s", said)
+            self._said = said
+
+    def _left_s(self) -> float:
+        """Return for how long the Lease is surely held: slow requests can keep the library from its own deadline."""
+        if not self.leading.is_set():
+            return RETRY_S
+        return self._lock.renewed_at + self._duration_s * HELD_SHARE - time.monotonic()
 
     async def release(self) -> None:
         """Give the Lease up, so that the next replica need not wait for it to run out."""
@@ -85,6 +110,8 @@ class _BoundedLock(LeaseLock):
     def __init__(self, name: str, namespace: str, identity: str, client: ApiClient, *, timeout_s: float) -> None:
         super().__init__("", namespace, identity, client)
         self.name = name
+        self.renewed_at = 0.0  # time.monotonic() before the request
+        self.problem = ""  # of the last request
         self._timeout_s = timeout_s
 
     async def get(self, name: str, namespace: str) -> Any:
@@ -93,8 +120,7 @@ class _BoundedLock(LeaseLock):
     async def create(self, name: str, namespace: str, election_record: Any) -> bool:
         # Not by the library's own method: it asks for pretty=True, which the client of the same library refuses.
         lease = V1Lease(metadata=V1ObjectMeta(name=name), spec=self.update_lease(election_record))
-        answer: bool = await self._bounded(lambda: self._created(namespace, lease), failed=lambda _: False)
-        return answer
+        return await self._held(lambda: self._created(namespace, lease))
 
     async def _created(self, namespace: str, lease: V1Lease) -> bool:
         try:
@@ -105,26 +131,34 @@ class _BoundedLock(LeaseLock):
         return True
 
     async def update(self, name: str, namespace: str, updated_record: Any) -> bool:
-        answer: bool = await self._bounded(
-            lambda: super(_BoundedLock, self).update(name, namespace, updated_record), failed=lambda _: False
-        )
-        return answer
+        return await self._held(lambda: super(_BoundedLock, self).update(name, namespace, updated_record))
 
     async def give_up(self) -> None:
         """Leave the Lease without a holder, if it has not changed hands."""
-        lease = self.lease_reference
-        if lease is None or lease.spec is None:
-            return
-        lease.spec.holder_identity = ""
         async with asyncio.timeout(self._timeout_s):
+            # Read anew: the version that the library keeps is the one before our own last update.
+            lease = await self.api_instance.read_namespaced_lease(self.name, self.namespace)
+            if lease.spec is None or lease.spec.holder_identity != self.identity:
+                return
+            lease.spec.holder_identity = ""
             await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
+
+    async def _held(self, request: Callable[[], Any]) -> bool:
+        begun = time.monotonic()
+        held: bool = await self._bounded(request, failed=lambda _: False)
+        if held:
+            self.renewed_at = begun
+        return held
 
     async def _bounded(self, request: Callable[[], Any], failed: Callable[[Exception], Any]) -> Any:
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await request()
+                answer = await request()
         except (aiohttp.ClientError, OSError, TimeoutError) as failure:
+            self.problem = f"the API server does not answer ({type(failure).__name__})"
             return failed(failure)
+        self.problem = ""
+        return answer
 
 
 def _no_answer(failure: Exception) -> tuple[bool, ApiException]:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from controller.child_sync import ChildSync, Outcome, Owner
+from controller.child_sync import CONTESTED_PAUSE_S, ChildSync, Outcome, Owner
 from controller.desired_state import DesiredState, Placement, Surroundings, desired_state
+from controller.errors import ClusterError, NameTaken
 from controller.parsed import Parser, service_findings
 from controller.secret_watch import SecretWatch
 from controller.status_sync import Situation, StatusSync
@@ -28,6 +29,14 @@ class Parts:
     placement: Placement
 
 
+@dataclass(frozen=True)
+class Look:
+    """When the next pass is due, None if events will tell, and what of this one has to be tried again."""
+
+    after_s: float | None = None
+    failure: ClusterError | NameTaken | None = None
+
+
 class Reconciler:
     """Brings services to what they should be, one at a time per service."""
 
@@ -37,30 +46,28 @@ class Reconciler:
         self._models: Parser[Model] = Parser(Model)
         self._uids: dict[ServiceKey, str] = {}
 
-    async def reconcile(self, key: ServiceKey) -> float | None:
-        """Do one pass; return after how many seconds another look is due, None if events will tell.
-
-        Raises ClusterError or NameTaken for what has to be tried again; the status tells of it already.
-        """
+    async def reconcile(self, key: ServiceKey) -> Look:
+        """Do one pass; a failure that is returned is in the status already. Raises ClusterError for one that is not."""
         document = self._parts.store.services.get(key)
         uid = document["metadata"]["uid"] if document else None
         self._forget_earlier(key, uid)
         if document is None or uid is None:
-            return None
+            return Look()
         self._uids[key] = uid
         if document["metadata"].get("deletionTimestamp"):
-            return None  # the garbage collector has it; making a child again would only fight with it
+            return Look()  # the garbage collector has it; making a child again would only fight with it
         parsed = self._services.parse(document)
         findings = service_findings(parsed)
         if parsed.resource is None:
             # What exists stays as it is: a service that cannot be read is no reason to stop one that works.
-            return await self._parts.status.sync(key, document, Situation(None, findings, DesiredState(()), Outcome()))
+            unread = Situation(None, findings, DesiredState(()), Outcome())
+            return Look(await self._parts.status.sync(key, document, unread))
         wanted = await self._wanted(key, parsed.resource)
         outcome = await self._parts.children.sync(Owner(key.namespace, key.name, uid), wanted)
         again = await self._parts.status.sync(key, document, Situation(parsed.resource, findings, wanted, outcome))
-        if outcome.failure is not None:
-            raise outcome.failure
-        return again
+        if outcome.contested:
+            again = min(again or CONTESTED_PAUSE_S, CONTESTED_PAUSE_S)
+        return Look(again, outcome.failure)
 
     async def _wanted(self, key: ServiceKey, service: JointInferenceService) -> DesiredState:
         names = {service.spec.edge_worker.model.name, service.spec.cloud_worker.model.name}

@@ -7,10 +7,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from controller.desired_state import Placement
+from controller.desired_state import DEFAULT_CONTROLLER_ADDRESS, DEFAULT_STORAGE_INITIALIZER_IMAGE, Placement
 from sedna_py.settings import Settings
-
-DEFAULT_STORAGE_INITIALIZER_IMAGE = "sedna-py/storage-initializer:0.1.0"
 
 
 class ControllerSettings(Settings):
@@ -40,7 +38,7 @@ class ControllerSettings(Settings):
     )
     http_port: int = Field(9100, alias="HTTP_PORT", ge=0, le=65535, description="the port for them; 0 takes a free one")
     controller_address: str = Field(
-        "http://sedna-controller.sedna:9100",
+        DEFAULT_CONTROLLER_ADDRESS,
         alias="CONTROLLER_ADDRESS",
         description="http://host:port where cloud workers reach this controller, to pass reports on",
     )
@@ -62,7 +60,7 @@ class ControllerSettings(Settings):
         600.0, alias="RESYNC_S", ge=1, le=86400, description="seconds between two comparisons with a full list"
     )
     status_interval_s: float = Field(
-        0.5, alias="STATUS_INTERVAL_S", ge=0, le=60, description="least seconds between two status writes of a service"
+        1.0, alias="STATUS_INTERVAL_S", ge=0, le=60, description="least seconds between two status writes of a service"
     )
     report_interval_s: float = Field(
         10.0,

@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from controller.change_events import AppliedChanges, events
 from controller.child_sync import Change, Outcome
 from controller.children import ChildKey, ChildKind
 from controller.cluster import Cluster, Object
 from controller.desired_state import DesiredState
-from controller.errors import ClusterError, Conflict, NotFound
+from controller.errors import ClusterError, NotFound
 from controller.event_writer import EventWriter
 from controller.metrics import ControllerMetrics
 from controller.reports import RoutedReport
 from controller.settings import ControllerSettings
 from controller.status.cause import Cause
+from controller.status.clock import Clock
 from controller.status.observed import Observed
-from controller.status.questions import next_look, questions
-from controller.status.service_status import ServiceView, has_changed, service_status
+from controller.status.questions import PodQuestion, questions
+from controller.status.service_status import (
+    ServiceView,
+    has_changed,
+    only_totals_differ,
+    replacement,
+    service_status,
+)
 from controller.status.totals import Totals
 from controller.store import ServiceKey, Store
 from sedna_py.api.child_names import UID_LABEL, WORKER_TYPE_LABEL, Role, deployment_name, hpa_name
 from sedna_py.api.finding import Finding
-from sedna_py.api.joint_inference_service import JointInferenceService, JointInferenceServiceStatus
+from sedna_py.api.joint_inference_service import JointInferenceService
 
 _log = logging.getLogger(__name__)
 
-ASK_AGAIN_S = 10.0
-"""How long the Events of a stuck pod are good for."""
-
-_FIELDS = tuple(info.alias or name for name, info in JointInferenceServiceStatus.model_fields.items())
+_TURN_MARGIN_S: Final = 0.05
+"""Two clocks are involved: a look a moment too early would see nothing new."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +51,24 @@ class Situation:
     outcome: Outcome
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What the Events of a pod were at a moment."""
+
+    asked_at: datetime
+    events: list[Object]
+
+
 @dataclass
 class _Record:
     """What is remembered of one service."""
 
     written: Mapping[str, Any]
     written_at: datetime
+    version: int  # of the service, when the status was written or read
     totals: Totals
     untold: dict[ChildKey, Change] = field(default_factory=dict)
-    pod_events: dict[str, tuple[datetime, list[Object]]] = field(default_factory=dict)
+    pod_events: dict[str, _Answer] = field(default_factory=dict)  # by the pod's uid
 
 
 class StatusSync:
@@ -71,6 +85,7 @@ class StatusSync:
         self._cluster = cluster
         self._store = store
         self._interval_s = settings.status_interval_s
+        self._report_interval_s = settings.report_interval_s
         self._nodes_known = not settings.namespaces
         self._metrics = metrics
         self._events = events
@@ -88,7 +103,7 @@ class StatusSync:
     def report(self, key: ServiceKey, report: RoutedReport) -> bool:
         """Take a worker's totals; False for one that is no pod of the service, or counts backwards."""
         document = self._store.services.get(key)
-        if document is None or self._store.service_of_pod(key.namespace, report.worker) != key:
+        if document is None or not self._has_pod(key, document["metadata"]["uid"], report.worker):
             return False
         record = self._record(document, datetime.now(UTC))
         try:
@@ -107,39 +122,50 @@ class StatusSync:
         record = self._record(document, now)
         self._remember(record, situation.outcome)
         observed = self._observe(key, document["metadata"]["uid"])
-        observed = await self._ask(record, observed, now)
+        asked = questions(observed, Clock(now))
+        observed = await self._ask(record, observed, asked, now)
         pods = {pod["metadata"]["name"] for pods in observed.pods.values() for pod in pods}
         record.totals = record.totals.retire(pods)
-        status = service_status(_view(document, situation, observed, record), now)
-        again = next_look(observed, now)
-        if has_changed(record.written, status):
-            wait = self._interval_s - (now - record.written_at).total_seconds()
+        clock = Clock(now)
+        status = service_status(_view(document, situation, observed, record), clock)
+        again = _next_look(clock, asked, record)
+        before = record.written
+        if has_changed(before, status):
+            wait = self._wait_s(record, status, now)
             if wait > 0:
-                return wait  # what else changes until then is written with it
-            if not await self._write(key, document, status):
+                return min(wait, again or wait)  # what else changes until then is written with it
+            if not await self._write(key, document, record, status):
                 return None
-            before, record.written, record.written_at = record.written, status, now
-        else:
-            before = record.written
+            record.written_at = now
         changes, record.untold = _told(record.untold), {}
         await self._events.write(document, events(before, status, changes), now)
         return again
 
-    async def _write(self, key: ServiceKey, document: Object, status: Mapping[str, Any]) -> bool:
-        whole = {name: status.get(name) for name in _FIELDS}
+    def _wait_s(self, record: _Record, status: Mapping[str, Any], now: datetime) -> float:
+        only_counts = only_totals_differ(record.written, status)
+        interval_s = self._report_interval_s if only_counts else self._interval_s
+        since_s = (now - record.written_at).total_seconds()
+        return interval_s - since_s if since_s >= 0 else 0.0  # a clock that was put back must not hold it up
+
+    async def _write(self, key: ServiceKey, document: Object, record: _Record, status: Mapping[str, Any]) -> bool:
         try:
-            await self._cluster.write_status(key.namespace, key.name, document["metadata"]["uid"], whole)
-        except (Conflict, NotFound):
+            answer = await self._cluster.write_status(
+                key.namespace, key.name, document["metadata"]["uid"], replacement(status)
+            )
+        except NotFound:
             return False  # the service is gone; its event is on the way
         self._metrics.status_written()
+        record.written, record.version = status, _version(answer)
         return True
 
     def _record(self, document: Object, now: datetime) -> _Record:
-        uid = document["metadata"]["uid"]
+        uid, version = document["metadata"]["uid"], _version(document)
         record = self._records.get(uid)
         if record is None:
             written = document.get("status") or {}
-            record = self._records[uid] = _Record(written, now, Totals.from_status(written))
+            record = self._records[uid] = _Record(written, now, version, Totals.from_status(written))
+        elif version > record.version:  # somebody else may have written over it
+            record.written, record.version = document.get("status") or {}, version
         return record
 
     def _remember(self, record: _Record, outcome: Outcome) -> None:
@@ -148,12 +174,18 @@ class StatusSync:
             if change is not Change.UNCHANGED and record.untold.get(key) is not Change.CREATED:
                 record.untold[key] = change
 
+    def _has_pod(self, key: ServiceKey, uid: str, name: str) -> bool:
+        """Tell whether a pod is this service's, and not one that an earlier service of the name has left."""
+        if self._store.service_of_pod(key.namespace, name) != key:
+            return False
+        return any(pod["metadata"]["name"] == name and _role(pod, uid) for pod in self._store.pods(key))
+
     def _observe(self, key: ServiceKey, uid: str) -> Observed:
         pods: dict[Role, list[Object]] = {role: [] for role in Role}
         for pod in self._store.pods(key):
-            labels = pod["metadata"].get("labels") or {}
-            if labels.get(UID_LABEL) == uid and labels.get(WORKER_TYPE_LABEL) in set(Role):
-                pods[Role(labels[WORKER_TYPE_LABEL])].append(pod)
+            role = _role(pod, uid)
+            if role is not None:
+                pods[role].append(pod)
         return Observed(
             deployments={
                 role: self._child(key, uid, ChildKind.DEPLOYMENT, deployment_name(key.name, role)) for role in Role
@@ -168,20 +200,42 @@ class StatusSync:
         live = self._store.child(key.namespace, ChildKey(kind, name))
         return live.manifest if live is not None and live.owner_uid == uid else None
 
-    async def _ask(self, record: _Record, observed: Observed, now: datetime) -> Observed:
+    async def _ask(self, record: _Record, observed: Observed, asked: Sequence[PodQuestion], now: datetime) -> Observed:
         """Fetch the Events of pods that are stuck for no visible cause; nothing else is ever asked for here."""
-        asked = questions(observed, now)
         record.pod_events = {pod.uid: known for pod in asked if (known := record.pod_events.get(pod.uid))}
         for pod in asked:
             known = record.pod_events.get(pod.uid)
-            if known is not None and (now - known[0]).total_seconds() < ASK_AGAIN_S:
+            if known is not None and (now - known.asked_at).total_seconds() < pod.good_for_s:
                 continue
             try:
-                record.pod_events[pod.uid] = (now, await self._cluster.events_about(pod.namespace, pod.uid))
+                found = await self._cluster.events_about(pod.namespace, pod.uid)
             except ClusterError as failure:
                 _log.info("the events of pod %s/%s cannot be read: %s", pod.namespace, pod.name, failure)
-        found = {uid: told for uid, (_, told) in record.pod_events.items()}
-        return Observed(**{**vars(observed), "pod_events": found}) if found else observed
+                found = known.events if known is not None else []
+            record.pod_events[pod.uid] = _Answer(now, found)
+        told = {uid: answer.events for uid, answer in record.pod_events.items()}
+        return replace(observed, pod_events=told) if told else observed
+
+
+def _next_look(clock: Clock, asked: Sequence[PodQuestion], record: _Record) -> float | None:
+    """Return in how many seconds time alone can change the status, or an answer about a pod is too old."""
+    ages = ((clock.now - record.pod_events[pod.uid].asked_at).total_seconds() for pod in asked)
+    waits = [pod.good_for_s - age for pod, age in zip(asked, ages, strict=True)]
+    if clock.next_turn_s is not None:
+        waits.append(clock.next_turn_s)
+    return max(0.0, min(waits)) + _TURN_MARGIN_S if waits else None
+
+
+def _role(pod: Object, uid: str) -> Role | None:
+    """Return which worker of the service of this uid a pod belongs to, None if to none."""
+    labels = pod["metadata"].get("labels") or {}
+    kind = labels.get(WORKER_TYPE_LABEL)
+    return Role(kind) if labels.get(UID_LABEL) == uid and kind in set(Role) else None
+
+
+def _version(document: Object) -> int:
+    version = str(document.get("metadata", {}).get("resourceVersion", ""))
+    return int(version) if version.isdecimal() else 0
 
 
 def _view(document: Object, situation: Situation, observed: Observed, record: _Record) -> ServiceView:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from controller.children import ChildKey, ChildKind
 from controller.cluster import FIELD_MANAGER
 from controller.foreign_fields import foreign_fields, ownership
-from sedna_py.api.child_names import NAME_LABEL
+from controller.freshness import Deletions, is_older
+from sedna_py.api.child_names import NAME_LABEL, UID_LABEL
 
 Object = dict[str, Any]
+P = TypeVar("P", bound=Hashable)
 
 
 class ServiceKey(NamedTuple):
@@ -40,6 +42,12 @@ class LiveChild:
     def uid(self) -> str:
         """Identity of this very object."""
         return str(self.manifest["metadata"].get("uid", ""))
+
+    @property
+    def service_uid(self) -> str | None:
+        """The uid of a service in the labels, where it stays when the owner is taken out."""
+        uid: str | None = (self.manifest["metadata"].get("labels") or {}).get(UID_LABEL)
+        return uid
 
     @property
     def version(self) -> str:
@@ -71,6 +79,7 @@ class Store:
         self.models: dict[tuple[str, str], Object] = {}
         self.secrets: dict[tuple[str, str], dict[str, str]] = {}
         self.nodes: dict[str, Object] = {}
+        self._deleted = Deletions()
         self._children: dict[tuple[str, ChildKey], LiveChild] = {}
         self._children_of: dict[str, set[tuple[str, ChildKey]]] = defaultdict(set)  # by the service's uid
         self._pods: dict[ServiceKey, dict[str, Object]] = defaultdict(dict)  # by pod name
@@ -85,7 +94,7 @@ class Store:
         """Remember a service, unless a newer version of it is known."""
         key = ServiceKey(document["metadata"]["namespace"], document["metadata"]["name"])
         known = self.services.get(key)
-        if known is None or not _is_older(document, known):
+        if not self._is_stale(key, document, known):
             self.services[key] = _without_managed_fields(document)
             self._service_of_uid[document["metadata"]["uid"]] = key
             if known is not None and known["metadata"]["uid"] != document["metadata"]["uid"]:
@@ -96,12 +105,17 @@ class Store:
         """Return the service that has this uid, or None."""
         return self._service_of_uid.get(uid or "")
 
-    def drop_service(self, key: ServiceKey) -> None:
-        """Forget a service and what it used."""
-        known = self.services.pop(key, None)
-        if known is not None:
-            self._service_of_uid.pop(known["metadata"]["uid"], None)
+    def drop_service(self, document: Object) -> bool:
+        """Forget a service and what it used; False where another one has its name by now, or none had it."""
+        key = ServiceKey(document["metadata"]["namespace"], document["metadata"]["name"])
+        self._deleted.add(key, document)
+        known = self.services.get(key)
+        if known is None or known["metadata"]["uid"] != document["metadata"]["uid"]:
+            return False
+        del self.services[key]
+        self._service_of_uid.pop(known["metadata"]["uid"], None)
         self.uses(key, set())
+        return True
 
     def uses(self, key: ServiceKey, things: set[tuple[str, str, str]]) -> None:
         """Say which (kind, namespace, name) a service depends on; a change of one of them concerns it."""
@@ -123,29 +137,51 @@ class Store:
         """Return the (namespace, name) of every thing of a kind that a service depends on."""
         return {(namespace, name) for what, namespace, name in self._users if what == kind}
 
+    # models and nodes
+
+    def put_model(self, document: Object) -> bool:
+        """Remember a Model; False where something newer is known."""
+        return self._put("Model", self.models, _place(document), _without_managed_fields(document))
+
+    def drop_model(self, document: Object) -> bool:
+        """Forget a Model; False where another one has its name by now, or none had it."""
+        return self._drop("Model", self.models, _place(document), document)
+
+    def put_node(self, document: Object) -> bool:
+        """Remember a node, or as much of it as is handed in; False where something newer is known."""
+        return self._put("Node", self.nodes, document["metadata"]["name"], document)
+
+    def drop_node(self, document: Object) -> bool:
+        """Forget a node; False where another one has its name by now, or none had it."""
+        return self._drop("Node", self.nodes, document["metadata"]["name"], document)
+
     # children
 
-    def put_child(self, kind: ChildKind, document: Mapping[str, Any]) -> LiveChild:
+    def put_child(self, kind: ChildKind, document: Mapping[str, Any]) -> LiveChild | None:
         """Remember a child and return what is remembered: answers and events overtake each other, so the newest stays."""
         metadata = document["metadata"]
         place = (metadata["namespace"], ChildKey(kind, metadata["name"]))
         known = self._children.get(place)
-        child = live_child(document)
-        if known is not None and known.uid == child.uid and _number(child.version) < _number(known.version):
+        if self._is_stale(place, document, known.manifest if known is not None else None):
             return known
+        child = live_child(document)
         self._unlink(place)
         self._children[place] = child
         if child.owner_uid:
             self._children_of[child.owner_uid].add(place)
         return child
 
-    def drop_child(self, namespace: str, key: ChildKey, uid: str | None = None) -> LiveChild | None:
-        """Forget a child and return what was known of it; with a uid, only if it is still that object."""
-        known = self._children.get((namespace, key))
-        if known is None or uid not in {None, known.uid}:
+    def drop_child(self, kind: ChildKind, document: Mapping[str, Any]) -> LiveChild | None:
+        """Forget a child and return what was known of it; None where another one has its name by now, or none had it."""
+        metadata = document["metadata"]
+        place = (metadata["namespace"], ChildKey(kind, metadata["name"]))
+        self._deleted.add(place, document)
+        known = self._children.get(place)
+        # Older: it had lost the label that the watch looks for, and an answer has told since that it has it again.
+        if known is None or known.uid != metadata.get("uid") or is_older(document, known.manifest):
             return None
-        self._unlink((namespace, key))
-        return self._children.pop((namespace, key), None)
+        self._unlink(place)
+        return self._children.pop(place)
 
     def child(self, namespace: str, key: ChildKey) -> LiveChild | None:
         """Return a child, whoever owns it, or None."""
@@ -172,22 +208,24 @@ class Store:
 
     def put_pod(self, document: Object) -> ServiceKey:
         """Remember a pod of a service."""
-        name = document["metadata"]["name"]
-        known = self._pods.get(self._service_of_pod.get((document["metadata"]["namespace"], name), _NOBODY), {}).get(
-            name
-        )
-        if known is not None and _is_older(document, known):
-            return pod_service(known)
-        self.drop_pod(document)  # its labels may name another service now
-        key = pod_service(document)
+        namespace, name = document["metadata"]["namespace"], document["metadata"]["name"]
+        known = self._pods.get(self._service_of_pod.get((namespace, name), _NOBODY), {}).get(name)
+        if self._is_stale(("pods", namespace, name), document, known):
+            return service_in_labels(known or document)
+        self._remove_pod(document)  # its labels may name another service now
+        key = service_in_labels(document)
         self._pods[key][name] = _without_managed_fields(document)
         self._service_of_pod[key.namespace, name] = key
         return key
 
     def drop_pod(self, document: Object) -> ServiceKey:
         """Forget a pod."""
+        self._deleted.add(("pods", document["metadata"]["namespace"], document["metadata"]["name"]), document)
+        return self._remove_pod(document)
+
+    def _remove_pod(self, document: Object) -> ServiceKey:
         metadata = document["metadata"]
-        key = self._service_of_pod.pop((metadata["namespace"], metadata["name"]), None) or pod_service(document)
+        key = self._service_of_pod.pop((metadata["namespace"], metadata["name"]), None) or service_in_labels(document)
         self._pods.get(key, {}).pop(metadata["name"], None)
         if key in self._pods and not self._pods[key]:
             del self._pods[key]
@@ -205,9 +243,26 @@ class Store:
         """Return the service that a pod belongs to, or None for an unknown pod."""
         return self._service_of_pod.get((namespace, name))
 
+    def _put(self, kind: str, table: dict[P, Object], place: P, document: Object) -> bool:
+        if self._is_stale((kind, place), document, table.get(place)):
+            return False
+        table[place] = document
+        return True
 
-def pod_service(document: Mapping[str, Any]) -> ServiceKey:
-    """Return the service that a pod names in its labels."""
+    def _drop(self, kind: str, table: dict[P, Object], place: P, document: Object) -> bool:
+        self._deleted.add((kind, place), document)
+        known = table.get(place)
+        if known is None or is_older(document, known):
+            return False
+        del table[place]
+        return True
+
+    def _is_stale(self, place: tuple[Any, ...], document: Mapping[str, Any], known: Mapping[str, Any] | None) -> bool:
+        return is_older(document, known) if known is not None else self._deleted.cover(place, document)
+
+
+def service_in_labels(document: Mapping[str, Any]) -> ServiceKey:
+    """Return the service that an object names in its labels."""
     metadata = document["metadata"]
     return ServiceKey(metadata["namespace"], (metadata.get("labels") or {}).get(NAME_LABEL, ""))
 
@@ -215,19 +270,13 @@ def pod_service(document: Mapping[str, Any]) -> ServiceKey:
 _NOBODY = ServiceKey("", "")
 
 
+def _place(document: Mapping[str, Any]) -> tuple[str, str]:
+    return document["metadata"]["namespace"], document["metadata"]["name"]
+
+
 def _without_managed_fields(document: Object) -> Object:
     metadata = {name: value for name, value in document["metadata"].items() if name != "managedFields"}
     return {**document, "metadata": metadata}
-
-
-def _is_older(document: Object, known: Object) -> bool:
-    """Tell whether an answer or event about an object was overtaken by the one that is known."""
-    new, old = document["metadata"], known["metadata"]
-    return new.get("uid") == old.get("uid") and _number(new["resourceVersion"]) < _number(old["resourceVersion"])
-
-
-def _number(version: str) -> int:
-    return int(version) if version.isdecimal() else 0
 
 
 def _controller_uid(metadata: Mapping[str, Any]) -> str | None:

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import kopf
@@ -14,11 +15,12 @@ from kubernetes.aio.client import ApiClient
 
 from controller.child_sync import ChildSync
 from controller.cluster import Cluster
-from controller.errors import ClusterError, ControllerError, NameTaken, NotFound, Unavailable
+from controller.connection import connection_info
+from controller.errors import ClusterError, Conflict, ControllerError, Forbidden, NameTaken, NotFound, Unavailable
 from controller.event_writer import EventWriter
 from controller.handlers import Intake, make_registry, make_settings
 from controller.metrics import ControllerMetrics, Outcome
-from controller.reconciler import Parts, Reconciler
+from controller.reconciler import Look, Parts, Reconciler
 from controller.reports import RoutedReport
 from controller.resync import resync
 from controller.secret_watch import SecretWatch
@@ -32,6 +34,12 @@ _log = logging.getLogger(__name__)
 
 SOON: Final = Backoff(first_s=0.5, most_s=10.0)
 """For an API server that is away or busy."""
+
+UNTIL_FREE: Final = Backoff(first_s=0.5, most_s=5.0)
+"""For a name that is taken: an object without our labels is in no watch, so only another look tells that it is gone."""
+
+PERHAPS: Final = Backoff(first_s=0.5, most_s=60.0)
+"""For what is not allowed: an API server that has just started says so to everybody, a quota means it."""
 
 PATIENT: Final = Backoff(first_s=2.0, most_s=60.0)
 """For what it refused: only a change elsewhere can help, and most of those come as events."""
@@ -48,6 +56,7 @@ class Term:
     ) -> None:
         """`started` is called when the watches begin: the framework puts its own signal handlers in place of ours."""
         self._started = started
+        self._client = client
         self._settings = settings
         self._metrics = metrics
         self.store = Store()
@@ -79,29 +88,38 @@ class Term:
             await asyncio.gather(*tasks[1:], self.secrets.close(), return_exceptions=True)
             await _leave(tasks[:1])
 
-    def accept(self, report: RoutedReport) -> None:
-        """Count a worker's report; it is written with the others of its service after a while."""
+    def accept(self, report: RoutedReport) -> bool:
+        """Count a worker's report, False if it cannot be; it is written with the others of its service after a while."""
         key = ServiceKey(report.namespace, report.service)
-        if self.status.report(key, report):
-            self.queue.add_after(key, self._settings.report_interval_s)
+        if not self.status.report(key, report):
+            return False
+        self.queue.add_after(key, self._settings.report_interval_s)
+        return True
 
     async def _watch(self, stop: asyncio.Event) -> None:
         namespaces = self._settings.namespaces
-        await kopf.operator(
-            registry=make_registry(self.intake, nodes=not namespaces, started=self._started),
-            settings=make_settings(),
+        others = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
+            registry=make_registry(self.intake, nodes=not namespaces, log_in=partial(connection_info, self._client)),
+            settings=make_settings(cluster_wide=not namespaces),
             clusterwide=not namespaces,
             namespaces=namespaces,
             stop_flag=stop,
         )
+        self._started()
+        await kopf.run_tasks(tasks, ignored=others)
         if not stop.is_set():
             raise ControllerError("the watches ended by themselves; see the log above")
 
     async def _first_list(self, stop: asyncio.Event) -> bool:
         failures, said = 0, ""
         while not stop.is_set():
+            listing = asyncio.create_task(self._compare(), name="first list")
             try:
-                await resync(self._cluster, self.store, self.intake, self._settings.namespaces)
+                await first_of(stop.wait, listing)
+                if stop.is_set():
+                    return False
+                await listing
             except ClusterError as failure:
                 failures += 1
                 hint = "; install the CRDs: kubectl apply -f crds/" if isinstance(failure, NotFound) else ""
@@ -112,19 +130,30 @@ class Term:
                     await asyncio.wait_for(stop.wait(), SOON.delay_s(failures, 0.5))
             else:
                 return True
+            finally:
+                listing.cancel()
+                await asyncio.gather(listing, return_exceptions=True)
         return False
 
+    async def _compare(self) -> None:
+        await resync(self._cluster, self.store, self.intake, self._settings.namespaces)
+
     async def _resync_for_ever(self) -> None:
+        failures = 0
         while True:
-            await asyncio.sleep(self._settings.resync_s)
+            await asyncio.sleep(PATIENT.delay_s(failures, 0.5) if failures else self._settings.resync_s)
+            failures += 1
             try:
-                await resync(self._cluster, self.store, self.intake, self._settings.namespaces)
+                await self._compare()
                 await self.secrets.refresh()
             except ClusterError as failure:
-                _log.warning("the full comparison failed and is done again later: %s", failure)
-                continue
-            for key in list(self.store.services):
-                self.queue.add(key)
+                _log.warning("the full comparison failed and is done again soon: %s", failure)
+            except Exception:  # noqa: BLE001 - nobody would see that this task has ended
+                _log.exception("the full comparison: unexpected error; it is done again soon")
+            else:
+                failures = 0
+                for key in list(self.store.services):
+                    self.queue.add(key)
 
     async def _work(self) -> None:
         while True:
@@ -138,21 +167,31 @@ class Term:
 
     async def _reconcile(self, key: ServiceKey) -> Outcome:
         try:
-            again = await self._reconciler.reconcile(key)
-        except (ClusterError, NameTaken) as failure:
-            delay = self.queue.retry(key, SOON if isinstance(failure, Unavailable) else PATIENT)
-            self._metrics.requeued()
-            _log.info("%s: %s; again in %.1f s", key, failure, delay)
-            return "retried"
+            look = await self._reconciler.reconcile(key)
+        except ClusterError as failure:
+            look = Look(failure=failure)
         except Exception:  # noqa: BLE001
             # A defect of ours with one service must neither stop the others nor turn in a tight circle.
             _log.exception("%s: unexpected error; again in up to %g s", key, PATIENT.most_s)
             self.queue.retry(key, PATIENT)
             return "failed"
-        self.queue.succeeded(key)
-        if again is not None:
-            self.queue.add_after(key, again)
-        return "settled"
+        if look.after_s is not None:
+            self.queue.add_after(key, look.after_s)
+        if look.failure is None:
+            self.queue.succeeded(key)
+            return "settled"
+        delay = self.queue.retry(key, _backoff(look.failure))
+        self._metrics.requeued()
+        _log.info("%s: %s; again in %.1f s", key, look.failure, delay)
+        return "retried"
+
+
+def _backoff(failure: ClusterError | NameTaken) -> Backoff:
+    if isinstance(failure, NameTaken):
+        return UNTIL_FREE
+    if isinstance(failure, (Unavailable, Conflict)):
+        return SOON
+    return PERHAPS if isinstance(failure, Forbidden) else PATIENT
 
 
 async def _leave(watches: list[asyncio.Task[Any]]) -> None:

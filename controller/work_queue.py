@@ -40,7 +40,7 @@ class WorkQueue(Generic[K]):
         self._due: dict[K, float] = {}
         self._later: list[tuple[float, int, K]] = []
         self._order = itertools.count()
-        self._failures: dict[K, int] = {}
+        self._failures: dict[K, tuple[Backoff, int]] = {}
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -67,8 +67,10 @@ class WorkQueue(Generic[K]):
         self._changed.set()
 
     def retry(self, key: K, backoff: Backoff) -> float:
-        """Handle the key again after its back-off; return the seconds."""
-        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        """Handle the key again after its back-off; return the seconds. A failure of another kind begins anew."""
+        before, count = self._failures.get(key, (backoff, 0))
+        failures = count + 1 if before == backoff else 1
+        self._failures[key] = (backoff, failures)
         delay = backoff.delay_s(failures, self._spread())
         self.add_after(key, delay)
         return delay

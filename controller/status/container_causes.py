@@ -10,11 +10,12 @@ from typing import Final
 
 from controller.reasons import Reason
 from controller.status.cause import Cause
-from controller.status.live import LiveObject, block, items, moment, number, seconds_since, text
+from controller.status.clock import Clock
+from controller.status.live import LiveObject, block, items, moment, number, text
 from controller.status.wording import last_line, one_line, restarts
 
 # A container that crashed and has no readiness probe counts as ready for the moments it runs.
-SETTLING_S: Final = 15.0
+_SETTLING_S: Final = 15.0
 _CRASH_REMEMBERED_S: Final = 600.0
 
 _PULL_REASONS: Final = frozenset(
@@ -81,14 +82,14 @@ def containers_of(pod: LiveObject) -> list[ContainerView]:
     return [*_views(pod, "initContainers", "initContainerStatuses"), *_views(pod, "containers", "containerStatuses")]
 
 
-def container_cause(container: ContainerView, now: datetime) -> Cause | None:
+def container_cause(container: ContainerView, clock: Clock) -> Cause | None:
     """Return why the container does not run for good, None where nothing is known to be wrong."""
     if container.waiting_reason in _PULL_REASONS:
         return Cause(Reason.IMAGE_PULL_FAILED, f"{container.label}: {_pull_message(container)}")
     if container.waiting_reason in _CONFIG_REASONS:
         said = one_line(text(container.status, "state", "waiting", "message")) or container.waiting_reason
         return Cause(Reason.CONTAINER_CONFIG_ERROR, f"{container.label} cannot be made: {said}")
-    ended = _failed_run(container, now)
+    ended = _failed_run(container, clock)
     if ended is None:
         return None
     reason = Reason.INIT_FAILED if container.init else Reason.CRASH_LOOP
@@ -104,7 +105,7 @@ def _views(pod: LiveObject, specs: str, statuses: str) -> Iterator[ContainerView
         yield ContainerView(one_line(name), spec, status, init=ends)
 
 
-def _failed_run(container: ContainerView, now: datetime) -> LiveObject | None:
+def _failed_run(container: ContainerView, clock: Clock) -> LiveObject | None:
     """Return the end of the run that shows what is wrong; {} where the node tells nothing about it."""
     status = container.status
     ended = block(status, "state", "terminated")
@@ -115,9 +116,8 @@ def _failed_run(container: ContainerView, now: datetime) -> LiveObject | None:
         return before or {"message": text(status, "state", "waiting", "message"), "reason": container.waiting_reason}
     if not (container.running and before) or (container.init and number(before, "exitCode") == 0):
         return None
-    if container.ready:
-        return before if seconds_since(container.started, now) < SETTLING_S else None
-    return before if seconds_since(container.started, now) < _CRASH_REMEMBERED_S else None
+    remembered_s = _SETTLING_S if container.ready else _CRASH_REMEMBERED_S
+    return None if clock.passed(container.started, remembered_s) else before
 
 
 def _pull_message(container: ContainerView) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final
 
 from controller.reasons import Reason
 from controller.status.cause import Cause
-from controller.status.live import LiveObject, condition, items, moment, rfc3339, seconds_since, text
+from controller.status.clock import Clock
+from controller.status.live import LiveObject, condition, items, moment, rfc3339, text
 from controller.status.observed import Observed
 from controller.status.wording import one_line
 
@@ -18,11 +18,11 @@ _REJECTION_HINTS: Final = {
 }
 
 
-def placement_cause(pod: LiveObject, observed: Observed, now: datetime) -> Cause | None:
+def placement_cause(pod: LiveObject, observed: Observed, clock: Clock) -> Cause | None:
     """Return what is wrong between the pod and its node, None where they are at one."""
     node = text(pod, "spec", "nodeName")
     if not node:
-        return _scheduling_cause(pod, now)
+        return _scheduling_cause(pod, clock)
     if not observed.nodes_known:
         return None
     if node not in observed.nodes:
@@ -57,14 +57,14 @@ def place(pod: LiveObject) -> str:
     return f"pod {pod_name(pod)} on node {node}" if node else f"pod {pod_name(pod)}"
 
 
-def _scheduling_cause(pod: LiveObject, now: datetime) -> Cause | None:
+def _scheduling_cause(pod: LiveObject, clock: Clock) -> Cause | None:
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
         gates = ", ".join(one_line(text(gate, "name")) for gate in items(pod, "spec", "schedulingGates"))
         said = one_line(text(scheduled, "message").partition(" preemption:")[0].rstrip("."))
         why = f"scheduling gates {gates}" if gates else said or one_line(text(scheduled, "reason"))
         return Cause(Reason.UNSCHEDULABLE, f"no node takes pod {pod_name(pod)}{_after_colon(why)}")
-    if scheduled or seconds_since(moment(pod, "metadata", "creationTimestamp"), now) < _SCHEDULER_SILENT_S:
+    if scheduled or not clock.passed(moment(pod, "metadata", "creationTimestamp"), _SCHEDULER_SILENT_S):
         return None
     scheduler = one_line(text(pod, "spec", "schedulerName")) or "default-scheduler"
     return Cause(Reason.UNSCHEDULABLE, f"pod {pod_name(pod)} has no node: scheduler {scheduler} has not looked at it")

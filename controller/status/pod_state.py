@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 
 from controller.reasons import Reason
 from controller.status.cause import Cause, most_important
+from controller.status.clock import Clock
 from controller.status.container_causes import container_cause, containers_of
 from controller.status.live import LiveObject, condition, is_going, items, latest, moment, text
 from controller.status.observed import Observed
 from controller.status.placement_causes import place, placement_cause, rejection_cause
-from controller.status.startup_causes import is_starting, readiness_cause, start_cause, start_note
+from controller.status.startup_causes import is_silent, is_starting, readiness_cause, start_cause, start_note
 from sedna_py.api.child_names import Role
 
 TEMPLATE_HASH_LABEL = "pod-template-hash"
@@ -21,13 +22,17 @@ _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class PodState:
-    """What one pod is; `note` is worth a look, `last_ready` what an unreachable node said last."""
+    """What one pod is; `note` is worth a look, `last_ready` what an unreachable node said last.
+
+    `asks_events`: its Events would say more about it than its status does.
+    """
 
     pod: LiveObject
     ready: bool = False
     cause: Cause | None = None
     note: str = ""
     last_ready: bool = False
+    asks_events: bool = False
 
     @property
     def ended(self) -> bool:
@@ -56,43 +61,45 @@ class PodState:
         return latest(changes) or self.created
 
 
-def pod_states(role: Role, observed: Observed, now: datetime) -> list[PodState]:
+def pod_states(role: Role, observed: Observed, clock: Clock) -> list[PodState]:
     """Return the worker's pods, the oldest first."""
-    states = [pod_state(pod, observed, now) for pod in observed.pods.get(role, ())]
+    states = [pod_state(pod, observed, clock) for pod in observed.pods.get(role, ())]
     return sorted(states, key=lambda state: (state.created, text(state.pod, "metadata", "name")))
 
 
-def pod_state(pod: LiveObject, observed: Observed, now: datetime) -> PodState:
+def pod_state(pod: LiveObject, observed: Observed, clock: Clock) -> PodState:
     """Return what the pod is."""
     phase = text(pod, "status", "phase")
     if phase in {"Failed", "Succeeded"}:
         return PodState(pod, cause=rejection_cause(pod) if phase == "Failed" else None)
-    placed = placement_cause(pod, observed, now)
+    placed = placement_cause(pod, observed, clock)
     if placed is not None:
         last_ready = placed.reason is Reason.NODE_NOT_READY and _containers_ready(pod)
         return PodState(pod, cause=placed, last_ready=last_ready)
-    failing = _container_cause(pod, now)
+    failing = _container_cause(pod, clock)
     if failing is not None:
         return PodState(pod, cause=failing)
     if condition(pod, "Ready").get("status") == "True":
         return PodState(pod, ready=True)
-    return _unready(pod, observed.pod_events.get(text(pod, "metadata", "uid"), ()), now)
+    return _unready(pod, observed.pod_events.get(text(pod, "metadata", "uid"), ()), clock)
 
 
-def _unready(pod: LiveObject, events: Sequence[LiveObject], now: datetime) -> PodState:
+def _unready(pod: LiveObject, events: Sequence[LiveObject], clock: Clock) -> PodState:
     if not text(pod, "spec", "nodeName"):
         return PodState(pod)
     if is_starting(pod):
-        cause = start_cause(pod, events, now)
-        return PodState(pod, cause=cause, note="" if cause else start_note(pod, now))
+        cause = start_cause(pod, events, clock)
+        note = "" if cause else start_note(pod, clock)
+        return PodState(pod, cause=cause, note=note, asks_events=is_silent(pod, clock))
     loading = next((view for view in containers_of(pod) if view.init and view.running), None)
     if loading is not None:
         return PodState(pod, note=f"{place(pod)}: {loading.label} runs")
-    return PodState(pod, cause=readiness_cause(pod, events, now))
+    cause = readiness_cause(pod, events, clock)
+    return PodState(pod, cause=cause, asks_events=cause is not None)
 
 
-def _container_cause(pod: LiveObject, now: datetime) -> Cause | None:
-    causes = (container_cause(view, now) for view in containers_of(pod))
+def _container_cause(pod: LiveObject, clock: Clock) -> Cause | None:
+    causes = (container_cause(view, clock) for view in containers_of(pod))
     found = most_important(cause for cause in causes if cause is not None)
     return Cause(found[0].reason, f"{place(pod)}: {found[0].message}", found[0].lasting) if found else None
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from controller.reasons import Reason
 from controller.status.cause import Cause
-from controller.status.live import LiveObject, condition, is_going, latest, moment, seconds_since, text
+from controller.status.clock import Clock
+from controller.status.live import LiveObject, condition, is_going, latest, moment, text
 from controller.status.observed import Observed
 from controller.status.resource_requests import MissingRequest, missing_requests
 from controller.status.wording import counted, joined, one_line
@@ -19,7 +20,7 @@ from sedna_py.api.hpa import Hpa
 from sedna_py.api.joint_inference_service import CloudWorker
 
 # The first sample of a new pod takes until the metrics server has read it twice.
-FIRST_SAMPLE_S: Final = 25.0
+_FIRST_SAMPLE_S: Final = 25.0
 _NO_SAMPLE_YET: Final = ("did not receive metrics", "no metrics returned", "no pods returned by selector")
 _API_MISSING: Final = ("could not find the requested resource", "unable to handle the request", "no matches for kind")
 _RESOURCE_FAILURES: Final = frozenset({"FailedGetResourceMetric", "FailedGetContainerResourceMetric"})
@@ -36,7 +37,7 @@ class ScalingState:
 
 
 def scaling_condition(
-    state: WorkerState, worker: CloudWorker, observed: Observed, now: datetime, problem: Cause | None = None
+    state: WorkerState, worker: CloudWorker, observed: Observed, clock: Clock, problem: Cause | None = None
 ) -> ScalingState | None:
     """Return what the autoscaler of the worker is, None where the service asks for none.
 
@@ -55,11 +56,11 @@ def scaling_condition(
         return ScalingState(role, "False", Reason.SCALING_DISABLED, message)
     if hpa is None or is_going(hpa):
         return ScalingState(role, "Unknown", Reason.STARTING, "its autoscaler is not there yet")
-    unsampled_s = seconds_since(unsampled_since(hpa, observed.pods.get(role, ())), now)
-    return _of_live(state, worker.hpa, hpa, unsampled_s)
+    since = _unsampled_since(hpa, observed.pods.get(role, ()))
+    return _of_live(state, worker.hpa, hpa, lambda: clock.passed(since, _FIRST_SAMPLE_S))
 
 
-def unsampled_since(hpa: LiveObject, pods: Sequence[LiveObject]) -> datetime | None:
+def _unsampled_since(hpa: LiveObject, pods: Sequence[LiveObject]) -> datetime | None:
     """Return since when the autoscaler could have had a sample and has none, None where it is active."""
     active = condition(hpa, "ScalingActive")
     if active.get("status") != "False":
@@ -69,13 +70,13 @@ def unsampled_since(hpa: LiveObject, pods: Sequence[LiveObject]) -> datetime | N
     return latest((moment(active, "lastTransitionTime"), min(served, default=None)))
 
 
-def _of_live(state: WorkerState, wanted: Hpa, hpa: LiveObject, unsampled_s: float) -> ScalingState:
+def _of_live(state: WorkerState, wanted: Hpa, hpa: LiveObject, sample_is_due: Callable[[], bool]) -> ScalingState:
     role = state.role
     able, active = condition(hpa, "AbleToScale"), condition(hpa, "ScalingActive")
     if able.get("status") == "False" and text(able, "reason").startswith("Failed"):
         return ScalingState(role, "False", Reason.METRIC_UNAVAILABLE, _failure_words(able))
     if active.get("status") == "False":
-        return _inactive(state, wanted, active, unsampled_s)
+        return _inactive(state, wanted, active, sample_is_due)
     if active.get("status") != "True":
         return ScalingState(role, "Unknown", Reason.STARTING, "its autoscaler has not reported yet")
     limited = condition(hpa, "ScalingLimited")
@@ -85,7 +86,7 @@ def _of_live(state: WorkerState, wanted: Hpa, hpa: LiveObject, unsampled_s: floa
     return ScalingState(role, "True", Reason.SCALING, f"scales {_range(wanted)}")
 
 
-def _inactive(state: WorkerState, wanted: Hpa, active: LiveObject, unsampled_s: float) -> ScalingState:
+def _inactive(state: WorkerState, wanted: Hpa, active: LiveObject, sample_is_due: Callable[[], bool]) -> ScalingState:
     said = text(active, "message")
     if text(active, "reason") == "ScalingDisabled":
         return ScalingState(state.role, "False", Reason.SCALING_DISABLED, one_line(said))
@@ -95,7 +96,7 @@ def _inactive(state: WorkerState, wanted: Hpa, active: LiveObject, unsampled_s: 
     if no_sample and state.ready == 0:
         message = f"will scale {_range(wanted)} when a pod is ready"
         return ScalingState(state.role, "Unknown", Reason.STARTING, message)
-    if no_sample and unsampled_s < FIRST_SAMPLE_S:
+    if no_sample and not sample_is_due():
         return ScalingState(state.role, "Unknown", Reason.STARTING, "waits for the first samples of its metric")
     message = joined((_failure_words(active), _hint(state.role, text(active, "reason"), said)))
     return ScalingState(state.role, "False", Reason.METRIC_UNAVAILABLE, message)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final, Literal
 
 from controller.reasons import Reason
 from controller.status import conditions
 from controller.status.cause import Cause
+from controller.status.clock import Clock
 from controller.status.live import LiveObject, items, kept_time, rfc3339
 from controller.status.observed import Observed
 from controller.status.scaling_state import ScalingState, scaling_condition
@@ -29,7 +29,9 @@ from sedna_py.api.joint_inference_service import (
 Phase = Literal["Starting", "Running", "Degraded", "Failed"]
 
 _ORDER: Final = (Role.CLOUD, Role.EDGE)
-_OWN_FIELDS: Final = frozenset(info.alias or name for name, info in JointInferenceServiceStatus.model_fields.items())
+_FIELDS: Final = tuple(info.alias or name for name, info in JointInferenceServiceStatus.model_fields.items())
+_WORKER_FIELDS: Final = tuple(info.alias or name for name, info in WorkerStatus.model_fields.items())
+_TOTALS: Final = frozenset({"metrics", "workers"})
 _NOT_APPLIED: Final = Cause(Reason.INVALID_SPEC, "the service cannot be used as it is written; see SpecAccepted")
 
 
@@ -51,10 +53,10 @@ class ServiceView:
     totals: Totals = field(default_factory=Totals)
 
 
-def service_status(view: ServiceView, now: datetime) -> dict[str, Any]:
+def service_status(view: ServiceView, clock: Clock) -> dict[str, Any]:
     """Return the status to be written, as JSON has it."""
-    workers = [_worker(role, view, now) for role in _ORDER]
-    scalings = [scaling for state in workers if (scaling := _scaling(state, view, now)) is not None]
+    workers = [_worker(role, view, clock) for role in _ORDER]
+    scalings = [scaling for state in workers if (scaling := _scaling(state, view, clock)) is not None]
     failed = sum(state.failing for state in workers)
     ready = {state.role: _worker_status(state, view.service) for state in workers}
     status = JointInferenceServiceStatus(
@@ -62,12 +64,18 @@ def service_status(view: ServiceView, now: datetime) -> dict[str, Any]:
         phase=_phase(workers, scalings, view),
         edge=ready[Role.EDGE],
         cloud=ready[Role.CLOUD],
-        conditions=_conditions(workers, scalings, view, now),
-        start_time=kept_time(view.previous, "startTime") or rfc3339(now),
+        conditions=_conditions(workers, scalings, view, clock),
+        start_time=kept_time(view.previous, "startTime") or rfc3339(clock.now),
         active=len(workers) - failed,
         failed=failed,
     )
     return {**status.model_dump(by_alias=True, exclude_none=True), **view.totals.to_status()}
+
+
+def replacement(status: LiveObject) -> dict[str, Any]:
+    """Return a merge patch after which the status is this one: it leaves what it does not name, so None goes there."""
+    workers = {str(role): {**dict.fromkeys(_WORKER_FIELDS), **status[role]} for role in Role}
+    return {**dict.fromkeys(_FIELDS), **status, **workers}
 
 
 def has_changed(old: LiveObject | None, new: LiveObject) -> bool:
@@ -75,20 +83,26 @@ def has_changed(old: LiveObject | None, new: LiveObject) -> bool:
     return _canonical(old or {}) != _canonical(new)
 
 
-def _worker(role: Role, view: ServiceView, now: datetime) -> WorkerState:
+def only_totals_differ(old: LiveObject | None, new: LiveObject) -> bool:
+    """Tell whether nothing but what the workers counted differs."""
+    before, after = ({k: v for k, v in (status or {}).items() if k not in _TOTALS} for status in (old, new))
+    return not has_changed(before, after)
+
+
+def _worker(role: Role, view: ServiceView, clock: Clock) -> WorkerState:
     problem = view.problems.get(role) or (_NOT_APPLIED if view.service is None else None)
-    return worker_condition(role, view.observed, now, problem)
+    return worker_condition(role, view.observed, clock, problem)
 
 
-def _scaling(state: WorkerState, view: ServiceView, now: datetime) -> ScalingState | None:
+def _scaling(state: WorkerState, view: ServiceView, clock: Clock) -> ScalingState | None:
     worker = _spec(view.service, state.role)
     if worker is None:
         return None
-    return scaling_condition(state, worker, view.observed, now, view.scaling_problems.get(state.role))
+    return scaling_condition(state, worker, view.observed, clock, view.scaling_problems.get(state.role))
 
 
 def _conditions(
-    workers: Sequence[WorkerState], scalings: Sequence[ScalingState], view: ServiceView, now: datetime
+    workers: Sequence[WorkerState], scalings: Sequence[ScalingState], view: ServiceView, clock: Clock
 ) -> list[Condition]:
     statements = (
         conditions.acceptance(view.findings, readable=view.service is not None),
@@ -96,7 +110,7 @@ def _conditions(
         *map(conditions.scaling, scalings),
         conditions.current_state(workers),
     )
-    return conditions.with_times(statements, items(view.previous, "conditions"), now, view.generation)
+    return conditions.with_times(statements, items(view.previous, "conditions"), clock.now, view.generation)
 
 
 def _phase(workers: Sequence[WorkerState], scalings: Sequence[ScalingState], view: ServiceView) -> Phase:
@@ -127,5 +141,5 @@ def _spec(service: JointInferenceService | None, role: Role) -> CloudWorker | No
 
 
 def _canonical(status: LiveObject) -> str:
-    ours = {name: value for name, value in status.items() if name in _OWN_FIELDS and value is not None}
+    ours = {name: value for name, value in status.items() if name in _FIELDS and value is not None}
     return json.dumps(ours, sort_keys=True, default=str)

@@ -8,13 +8,15 @@ from typing import Final
 
 from controller.reasons import Reason
 from controller.status.cause import Cause
+from controller.status.clock import Clock
 from controller.status.container_causes import ContainerView, containers_of
-from controller.status.live import LiveObject, block, condition, items, latest, moment, seconds_since, text
+from controller.status.live import LiveObject, block, condition, items, latest, moment, text
 from controller.status.placement_causes import place
 from controller.status.wording import one_line
 
 # From here on silence is worth a word; a cause has to be in the status within 30 s.
 SLOW_S: Final = 20.0
+_SILENT_S: Final = 5.0
 _WAS_READY_S: Final = 2.0
 _LOADING_S: Final = 600.0  # a big model takes its time; as long as a Deployment waits for its pods
 _MOUNT_REASONS: Final = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
@@ -42,13 +44,18 @@ def is_starting(pod: LiveObject) -> bool:
     return not views or any(_waits(view) for view in views)
 
 
-def start_cause(pod: LiveObject, events: Sequence[LiveObject], now: datetime) -> Cause | None:
+def is_silent(pod: LiveObject, clock: Clock) -> bool:
+    """Tell whether a pod that starts has been slow to, while the node still works on its volumes or its sandbox."""
+    return not _has_sandbox(pod) and clock.passed(waiting_since(pod), _SILENT_S)
+
+
+def start_cause(pod: LiveObject, events: Sequence[LiveObject], clock: Clock) -> Cause | None:
     """Return why the node cannot start the pod's containers, as far as it tells or can be guessed."""
     sandbox = _has_sandbox(pod)
     if sandbox:  # what the events tell of volumes is over
         return None
     told = _told(pod, events)
-    if told is not None or sandbox is None or seconds_since(waiting_since(pod), now) < SLOW_S:
+    if told is not None or sandbox is None or not clock.passed(waiting_since(pod), SLOW_S):
         return told
     paths = _checked_paths(pod)
     if not paths:
@@ -59,9 +66,9 @@ def start_cause(pod: LiveObject, events: Sequence[LiveObject], now: datetime) ->
     )
 
 
-def start_note(pod: LiveObject, now: datetime) -> str:
+def start_note(pod: LiveObject, clock: Clock) -> str:
     """Return what may be worth a look while the pod starts slowly, "" before that."""
-    if seconds_since(waiting_since(pod), now) < SLOW_S:
+    if not clock.passed(waiting_since(pod), SLOW_S):
         return ""
     if not block(pod, "status").get("containerStatuses"):
         return f"{place(pod)} has not been taken up by the node"
@@ -72,14 +79,14 @@ def start_note(pod: LiveObject, now: datetime) -> str:
     return f"{place(pod)} waits for its volumes or its image{look}"
 
 
-def readiness_cause(pod: LiveObject, events: Sequence[LiveObject], now: datetime) -> Cause | None:
+def readiness_cause(pod: LiveObject, events: Sequence[LiveObject], clock: Clock) -> Cause | None:
     """Return which running container is not ready; not lasting while the pod was never ready or only just lost it."""
     running = [view for view in containers_of(pod) if view.running and not view.init]
     began = latest(view.started for view in running)
     lost = _lost_readiness(pod, began)
-    if not running or seconds_since(lost or began, now) < (0.0 if lost else SLOW_S):
+    if not (running and (lost or clock.passed(began, SLOW_S))):
         return None
-    lasting = seconds_since(lost or began, now) >= (SLOW_S if lost else _LOADING_S)
+    lasting = clock.passed(lost, SLOW_S) if lost else clock.passed(began, _LOADING_S)
     unready = [view for view in running if not view.ready]
     if not unready:
         return Cause(Reason.NOT_READY, f"{place(pod)}: a readiness gate is not met", lasting)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final, Literal
 
 from controller.reasons import Reason
 from controller.status.cause import Cause, most_important, summary
+from controller.status.clock import Clock
 from controller.status.deployment_causes import creation_cause, is_overdue, rollout_causes, wanted_pods
-from controller.status.live import LiveObject, is_going, number, seconds_since, text
+from controller.status.live import LiveObject, is_going, latest, number, text
 from controller.status.observed import Observed
 from controller.status.pod_state import PodState, pod_states
 from controller.status.wording import counted, joined, one_line
@@ -19,7 +19,7 @@ from sedna_py.api.child_names import Role
 Truth = Literal["True", "False", "Unknown"]
 
 # The record of a pod that failed long ago says nothing about the one that starts now.
-FAILED_PODS_COUNT_S: Final = 300.0
+_FAILED_PODS_COUNT_S: Final = 300.0
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class WorkerState:
         return self.status == "False" and not self.failing and self.reason is not Reason.SCALED_TO_ZERO
 
 
-def worker_condition(role: Role, observed: Observed, now: datetime, problem: Cause | None = None) -> WorkerState:
+def worker_condition(role: Role, observed: Observed, clock: Clock, problem: Cause | None = None) -> WorkerState:
     """Return what the worker is; `problem` is what kept the controller from applying what the service asks for."""
-    state = _state(role, observed, now)
+    state = _state(role, observed, clock)
     if problem is None:
         return state
     said = one_line(problem.message, 640)
@@ -52,11 +52,11 @@ def worker_condition(role: Role, observed: Observed, now: datetime, problem: Cau
     return replace(state, reason=problem.reason, message=joined((said, behind)), failing=True)
 
 
-def _state(role: Role, observed: Observed, now: datetime) -> WorkerState:
+def _state(role: Role, observed: Observed, clock: Clock) -> WorkerState:
     deployment = observed.deployments.get(role)
     if deployment is None:
         return WorkerState(role, "False", Reason.STARTING, "its Deployment is not there yet")
-    states = pod_states(role, observed, now)
+    states = pod_states(role, observed, clock)
     wanted = wanted_pods(deployment)
     ready = _ready_pods(deployment, states)
     if is_going(deployment):
@@ -65,7 +65,7 @@ def _state(role: Role, observed: Observed, now: datetime) -> WorkerState:
         return WorkerState(role, "False", Reason.DELETING, message, ready, wanted, failing=True)
     if wanted == 0:
         return WorkerState(role, "False", Reason.SCALED_TO_ZERO, "the Deployment is scaled to 0 pods")
-    causes = _causes(deployment, states, ready, wanted, now)
+    causes = _causes(deployment, states, ready, wanted, clock)
     if ready:
         return _serving(role, ready, wanted, causes, states)
     if not causes:
@@ -91,7 +91,7 @@ def _ready_pods(deployment: LiveObject, states: Sequence[PodState]) -> int:
     return sum(state.ready and not state.going for state in states)
 
 
-def _causes(deployment: LiveObject, states: Sequence[PodState], ready: int, wanted: int, now: datetime) -> list[Cause]:
+def _causes(deployment: LiveObject, states: Sequence[PodState], ready: int, wanted: int, clock: Clock) -> list[Cause]:
     """Return what is wrong now: with the newest template's pods, with making pods, else with the roll-out."""
     newest = [state for state in states if state.template == _newest_template(states)]
     found = [state.cause for state in newest if state.cause and not (state.ended or state.going)]
@@ -102,7 +102,7 @@ def _causes(deployment: LiveObject, states: Sequence[PodState], ready: int, want
         found += [
             state.cause for state in states if state.cause and _is_unreachable(state) and state.cause not in found
         ]
-        found = found or _causes_of_ended(newest, now)
+        found = found or _causes_of_ended(newest, clock)
     return found or list(rollout_causes(deployment))
 
 
@@ -111,11 +111,11 @@ def _newest_template(states: Sequence[PodState]) -> str:
     return max(staying, key=lambda state: state.created).template if staying else ""
 
 
-def _causes_of_ended(states: Sequence[PodState], now: datetime) -> list[Cause]:
+def _causes_of_ended(states: Sequence[PodState], clock: Clock) -> list[Cause]:
     """Return the causes of all pods given up, the oldest first, if one of them is recent: so the text stays as it is."""
     ended = [state for state in states if state.ended and state.cause]
-    recent = any(seconds_since(state.ended_at, now) < FAILED_PODS_COUNT_S for state in ended)
-    return [state.cause for state in ended if state.cause] if recent else []
+    over = clock.passed(latest(state.ended_at for state in ended), _FAILED_PODS_COUNT_S)
+    return [] if over else [state.cause for state in ended if state.cause]
 
 
 def _is_unreachable(state: PodState) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sedna_py.local.compare_service import core_count, cpu_name
 from tests.bench.cloud import CloudFigures, measure_cloud
+from tests.bench.controller import ScaleFigures, measure_controller
 from tests.bench.edge import EdgeFigures, measure_edge, median
 from tests.bench.outage import measure_outage
 from tests.bench.pairs import Pair, face_pair, helmet_pair
@@ -19,11 +20,21 @@ def main() -> None:
     """Print the figures; `--json FILE` also writes them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each pair of figures is measured, in turn")
+    parser.add_argument("--only", choices=["workers", "controller"], help="one of the two halves")
+    parser.add_argument(
+        "--services", type=int, nargs="+", default=[100, 500], help="numbers of services for the controller"
+    )
     parser.add_argument("--json", type=Path, help="file for the figures of every round")
     chosen = parser.parse_args()
     print(f"{cpu_name()}, {core_count()} cores; medians of {chosen.rounds} rounds, in turn [lowest .. highest]")
-    pairs = [pair for pair in (face_pair(), helmet_pair()) if pair is not None]
-    figures = {pair.name: bench(pair, chosen.rounds) for pair in pairs}
+    figures: dict[str, object] = {}
+    if chosen.only != "controller":
+        pairs = [pair for pair in (face_pair(), helmet_pair()) if pair is not None]
+        figures |= {pair.name: bench(pair, chosen.rounds) for pair in pairs}
+    if chosen.only != "workers":
+        scales = measure_controller(tuple(chosen.services))
+        report_controller(scales)
+        figures["controller"] = [asdict(scale) for scale in scales]
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
@@ -72,6 +83,31 @@ def report_outage(outage: dict[str, list[float]]) -> None:
         ratio = spread(over(outage[kind], outage["healthy"]))
         print(
             f"  edge frames/s with a {kind} cloud over those with a healthy one on this machine: {ratio}  (wanted: 0.97)"
+        )
+
+
+def report_controller(scales: list[ScaleFigures]) -> None:
+    """Print what services cost the controller, and what more of them cost each."""
+    print("\ncontroller: services with both autoscalers, none of whose pods may be made; one run of each")
+    for scale in scales:
+        writes = ", ".join(f"{number:.2f} {kind}" for kind, number in scale.writes_per_service.items())
+        rate, times = scale.services / scale.seconds, scale.seconds / scale.bare_seconds
+        print(
+            f"  {scale.services} services: all children after {scale.seconds:.1f} s, {rate:.1f} services/s;"
+            f" {times:.2f} times the {scale.bare_seconds:.1f} s of a client that only applies them"
+        )
+        print(f"    writes per service: {writes}")
+        print(
+            f"    controller: {scale.cpu_s_per_service * 1000:.0f} ms of processor time per service, {scale.rss_mib:.0f} MiB,"
+            f" {scale.idle_cpu_percent:.2f} % of a core when idle  (wanted: < 2)"
+        )
+    if len(scales) > 1:
+        first, last = scales[0], scales[-1]
+        ratio = (last.seconds / last.services) / (first.seconds / first.services)
+        spent = last.cpu_s_per_service / first.cpu_s_per_service
+        print(
+            f"  cost per service at {last.services} over that at {first.services}: {ratio:.2f} in time, {spent:.2f} in"
+            " processor time  (wanted: < 1.3)"
         )
 
 

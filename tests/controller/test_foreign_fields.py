@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.foreign_fields import foreign_fields, overwrite_template, ownership
+from controller.foreign_fields import foreign_fields, overwrite, ownership
 
 US = "us"
 VERSION = {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"}
@@ -35,7 +35,7 @@ def in_pod(containers: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 OWN = in_pod(container("a", "image", env=variable("X")))
-SPEC = {
+SPEC: dict[str, Any] = {
     "replicas": 3,
     "paused": True,
     "template": {
@@ -202,17 +202,26 @@ def test_ownership_changes_with_what_we_own_and_with_nothing_else() -> None:
     assert ownership(live(), "somebody else") is None
 
 
-def test_a_template_is_overwritten_but_for_the_annotations_of_its_pods() -> None:
+def test_ownership_changes_with_the_order_of_what_we_own_but_not_with_what_is_between() -> None:
+    own = in_pod({**container("a"), **container("y")})
+    digest = ownership(live(own=own), US)
+    between, turned = (live(own=own) for _ in range(2))
+    containers = SPEC["template"]["spec"]["containers"]
+    for document, order in ((between, [1, 0, 2]), (turned, [0, 2, 1])):
+        document["spec"] = {"template": {"spec": {"containers": [containers[place] for place in order]}}}
+    assert ownership(between, US) == digest
+    assert ownership(turned, US) != digest
+
+
+def test_a_spec_is_overwritten_but_for_the_annotations_of_its_pods() -> None:
     wanted = {"metadata": {"labels": {"mine": "1"}, "annotations": {"ours": "x"}}, "spec": {"containers": []}}
-    assert overwrite_template(live(), {"spec": {"selector": {}, "template": wanted}}) == [
-        {
-            "op": "replace",
-            "path": "/spec/template",
-            "value": {
-                "metadata": {"labels": {"mine": "1"}, "annotations": {"restarted": "now", "ours": "x"}},
-                "spec": {"containers": []},
-            },
-        },
+    kept = {**wanted, "metadata": {"labels": {"mine": "1"}, "annotations": {"restarted": "now", "ours": "x"}}}
+    assert overwrite(live(), {"spec": {"selector": {"a": "b"}, "template": wanted}}) == [
+        {"op": "add", "path": "/spec/selector", "value": {"a": "b"}},
+        {"op": "add", "path": "/spec/template", "value": kept},
         VERSION,
     ]
-    assert overwrite_template(live(kind="Service"), {"spec": {"ports": []}}) == []
+    assert overwrite({**live(), "spec": {}}, {"spec": {"ports": []}}) == [
+        {"op": "add", "path": "/spec/ports", "value": []},
+        VERSION,
+    ]

@@ -47,7 +47,7 @@ class Replica:
             not_ready=lambda: self.not_ready,
             leads=lambda: self.leads,
             leader_address=lambda: self.leader,
-            accept=self.accepted.append,
+            accept=self.accept,
             directory=directory,
         )
         self.api = HttpApi(hooks, ControllerMetrics(self.registry), self.limits)
@@ -59,6 +59,10 @@ class Replica:
     async def __aexit__(self, *_: object) -> None:
         await self.client.aclose()
         await self.api.stop()
+
+    def accept(self, report: RoutedReport) -> bool:
+        self.accepted.append(report)
+        return report.hard_examples <= report.inferences
 
     def counted(self, outcome: str) -> float:
         return self.registry.get_sample_value(names.CONTROLLER_REPORTS, {"outcome": outcome}) or 0

@@ -113,3 +113,11 @@ def test_one_team_is_served_in_its_own_namespace_only():
     # At the end: after POD_NAMESPACE, which it uses.
     assert operation["path"] == "/spec/template/spec/containers/0/env/-"
     assert operation["value"] == {"name": "WATCH_NAMESPACES", "value": "$(POD_NAMESPACE)"}
+
+
+def test_the_optional_network_policy_leaves_open_what_the_controller_needs():
+    spec = manifest("NetworkPolicy", "sedna-controller", "network-policy")["spec"]
+    assert spec["podSelector"]["matchLabels"].items() <= LABELS.items()
+    assert [port["port"] for rule in spec["ingress"] for port in rule["ports"]] == [9100]
+    # The API server, the name under which kopf finds it, and the other replica.
+    assert {port["port"] for rule in spec["egress"] for port in rule["ports"]} == {443, 6443, 53, 9100}

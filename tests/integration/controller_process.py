@@ -12,7 +12,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.cluster.control_plane import free_port
+from tests.cluster.control_plane import ControlPlane, free_port
+from tests.cluster.errors import KubectlError
 from tests.cluster.processes import ChildProcess, start_process
 
 ENV = "/usr/bin/env"
@@ -69,3 +70,12 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) ->
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
         time.sleep(0.1)
+
+
+def serves_our_kinds(control_plane: ControlPlane) -> bool:
+    """Return whether the API server knows the CRDs; `kubectl wait` fails on one that is a moment old."""
+    try:
+        control_plane.kubectl("get", "jointinferenceservices,models", "-A")
+    except KubectlError:
+        return False
+    return True

@@ -15,7 +15,7 @@ import yaml
 
 from controller.children import Child
 from controller.desired_state import DesiredState, Placement, Surroundings, desired_state, manifest_bytes
-from controller.foreign_fields import foreign_fields, overwrite_template
+from controller.foreign_fields import foreign_fields, overwrite
 from sedna_py.api.findings import parse_document
 from sedna_py.api.joint_inference_service import JointInferenceService
 from sedna_py.local.manifests import Manifests, load_manifests
@@ -103,7 +103,7 @@ class Children:
         for _ in range(10):
             reply = self.apply(child)
             if reply.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
-                if not self._patched(child, overwrite_template(self.live(child), child.manifest)):
+                if not self._patched(child, overwrite(self.live(child), child.manifest)):
                     continue
                 reply = self.apply(child)
             operations = foreign_fields(_answer(reply), MANAGER)

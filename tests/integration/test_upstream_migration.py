@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.cluster.control_plane import ControlPlane
-from tests.integration.controller_process import ControllerProcess, running_controller, wait_until
+from tests.integration.controller_process import ControllerProcess, running_controller, serves_our_kinds, wait_until
 
 ROOT = Path(__file__).parents[2]
 HELMET = ROOT / "tests" / "data" / "upstream" / "helmet_detection_hpa.yaml"
@@ -115,7 +115,7 @@ def _deployment(service: Manifest, side: str, env: dict[str, str], directory: st
 def left_behind(control_plane: ControlPlane, namespace: str) -> dict[str, str]:
     """A service with everything that upstream made for it, its manager gone; the uid of each object by name."""
     control_plane.kubectl("apply", "-f", str(ROOT / "crds"))
-    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+    wait_until(lambda: serves_our_kinds(control_plane), "the CRDs to be served")
     control_plane.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all(documents(namespace)))
     service = json.loads(control_plane.kubectl("get", "ji", SERVICE, "-n", namespace, "-o", "json"))
     control_plane.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all(as_upstream_makes_them(service)))
@@ -130,7 +130,7 @@ def controller(
     control_plane: ControlPlane, left_behind: dict[str, str], namespace: str, tmp_path: Path
 ) -> Iterator[ControllerProcess]:
     """A controller that begins when all of that is there."""
-    settings = {"POD_NAMESPACE": namespace, "LEADER_ELECTION": "false"}
+    settings = {"POD_NAMESPACE": namespace}
     with running_controller(tmp_path, control_plane.kubeconfig, settings) as running:
         yield running
 

@@ -93,6 +93,8 @@ class ObjectStore:
     def _connect(self, patience: Patience, region: str | None = None) -> Minio:
         settings = self.settings
         url = urlsplit(settings.s3_endpoint if "://" in settings.s3_endpoint else f"https://{settings.s3_endpoint}")
+        if url.scheme not in {"http", "https"} or not url.hostname:
+            raise ValueError("S3_ENDPOINT_URL names no server")
         pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=patience.connect_s, read=patience.idle_s),
             retries=urllib3.Retry(0, raise_on_redirect=False, raise_on_status=False),

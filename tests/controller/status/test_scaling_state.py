@@ -8,6 +8,7 @@ import pytest
 
 from controller.reasons import Reason
 from controller.status.cause import Cause
+from controller.status.clock import Clock
 from controller.status.observed import Observed
 from controller.status.scaling_state import ScalingState, scaling_condition
 from controller.status.worker_state import worker_condition
@@ -28,8 +29,8 @@ def block(*metrics: objects.Object) -> objects.Object:
 
 
 def scaling(observed: Observed, edge: objects.Object, problem: Cause | None = None) -> ScalingState | None:
-    state = worker_condition(Role.EDGE, observed, NOW)
-    return scaling_condition(state, service(edge=edge).spec.edge_worker, observed, NOW, problem)
+    state = worker_condition(Role.EDGE, observed, Clock(NOW))
+    return scaling_condition(state, service(edge=edge).spec.edge_worker, observed, Clock(NOW), problem)
 
 
 GOOD_WORKER = {"hpa": block(), "template": template({"name": "little-model", **REQUESTS})}

@@ -11,8 +11,15 @@ import pytest
 
 from controller.reasons import Reason
 from controller.status.cause import Cause
+from controller.status.clock import Clock
 from controller.status.observed import Observed
-from controller.status.service_status import ServiceView, has_changed, service_status
+from controller.status.service_status import (
+    ServiceView,
+    has_changed,
+    only_totals_differ,
+    replacement,
+    service_status,
+)
 from controller.status.totals import Totals
 from sedna_py.api.child_names import Role
 from sedna_py.api.finding import error, warning
@@ -67,7 +74,7 @@ def test_a_healthy_service_in_full() -> None:
     times = {"lastHeartbeatTime": "2025-11-21T10:00:00Z", "lastTransitionTime": "2025-11-21T10:00:00Z"}
     common = {**times, "observedGeneration": 3, "status": "True"}
     totals = Totals().report("p", 120, 30)
-    assert service_status(view(HEALTHY, totals=totals), NOW) == {
+    assert service_status(view(HEALTHY, totals=totals), Clock(NOW)) == {
         "observedGeneration": 3,
         "phase": "Running",
         "edge": {"ready": "1/1"},
@@ -91,10 +98,10 @@ def test_a_healthy_service_in_full() -> None:
 
 
 def test_scaling_conditions_exist_only_with_their_block_and_in_a_fixed_order() -> None:
-    status = service_status(view(HEALTHY, service=service(edge=SCALED, cloud=SCALED)), NOW)
+    status = service_status(view(HEALTHY, service=service(edge=SCALED, cloud=SCALED)), Clock(NOW))
     assert kinds(status) == ["SpecAccepted", "CloudReady", "EdgeReady", "CloudScaling", "EdgeScaling", "Running"]
     assert status["edge"] == {"ready": "1/1", "scale": "1-5"}
-    status = service_status(view(HEALTHY, service=service(edge=SCALED), previous=status), NOW)
+    status = service_status(view(HEALTHY, service=service(edge=SCALED), previous=status), Clock(NOW))
     assert kinds(status) == ["SpecAccepted", "CloudReady", "EdgeReady", "EdgeScaling", "Running"]
 
 
@@ -140,7 +147,7 @@ NO_METRIC = hpa(
 def test_phase_current_state_and_counts_agree(
     given: ServiceView, phase: str, last: str, counts: tuple[int, int]
 ) -> None:
-    status = service_status(given, NOW)
+    status = service_status(given, Clock(NOW))
     assert (status["phase"], kinds(status)[-1]) == (phase, last)
     assert (status["active"], status["failed"]) == counts
     assert status["conditions"][-1]["status"] == "True"
@@ -148,21 +155,21 @@ def test_phase_current_state_and_counts_agree(
 
 
 def test_failed_names_worker_pod_and_cause_with_the_reason_that_upstream_writes() -> None:
-    last = service_status(view(BROKEN), NOW)["conditions"][-1]
+    last = service_status(view(BROKEN), Clock(NOW))["conditions"][-1]
     assert last["reason"] == "workerFailed"
     assert last["message"].startswith("edge worker: 0 of 1 pod ready: pod helmet-deployment-edge-7d4b9-aaaaa on node")
     assert "exit code 1" in last["message"]
 
 
 def test_running_says_what_is_not_well() -> None:
-    last = service_status(view(LINKLESS), NOW)["conditions"][-1]
+    last = service_status(view(LINKLESS), Clock(NOW))["conditions"][-1]
     assert last["message"].startswith("edge worker: 0 of 1 pod ready: node edge-1 is not ready since")
 
 
 def test_failed_ends_with_its_cause_and_times_change_with_the_status_only() -> None:
-    first = service_status(view(HEALTHY), NOW)
-    broken = service_status(view(BROKEN, previous=first), LATER)
-    well = service_status(view(HEALTHY, previous=broken), LATER + timedelta(minutes=1))
+    first = service_status(view(HEALTHY), Clock(NOW))
+    broken = service_status(view(BROKEN, previous=first), Clock(LATER))
+    well = service_status(view(HEALTHY, previous=broken), Clock(LATER + timedelta(minutes=1)))
     assert [kinds(status)[-1] for status in (first, broken, well)] == ["Running", "Failed", "Running"]
     times = {kind: named(broken, kind)["lastTransitionTime"] for kind in ("SpecAccepted", "CloudReady", "EdgeReady")}
     assert times == {
@@ -177,8 +184,8 @@ def test_failed_ends_with_its_cause_and_times_change_with_the_status_only() -> N
 
 def test_the_same_service_later_has_the_same_status() -> None:
     for given in (view(HEALTHY, service=service(edge=SCALED)), view(BROKEN), view(LINKLESS)):
-        first = service_status(given, NOW)
-        again = service_status(replace(given, previous=json.loads(json.dumps(first))), LATER)
+        first = service_status(given, Clock(NOW))
+        again = service_status(replace(given, previous=json.loads(json.dumps(first))), Clock(LATER))
         assert not has_changed(first, again)
 
 
@@ -189,7 +196,7 @@ def test_conditions_of_upstream_are_replaced_and_its_other_fields_go_on() -> Non
     ]
     metrics = [{"key": "hardExampleNumber", "value": "3"}, {"key": "inferenceNumber", "value": "9"}]
     previous = {"startTime": "2025-11-01T00:00:00Z", "conditions": old, "metrics": metrics, "active": 1}
-    status = service_status(view(HEALTHY, previous=previous, totals=Totals.from_status(previous)), NOW)
+    status = service_status(view(HEALTHY, previous=previous, totals=Totals.from_status(previous)), Clock(NOW))
     assert kinds(status) == ["SpecAccepted", "CloudReady", "EdgeReady", "Running"]
     assert status["conditions"][-1]["lastTransitionTime"] == "2025-11-21T10:00:00Z"
     assert status["startTime"] == "2025-11-01T00:00:00Z"
@@ -198,10 +205,10 @@ def test_conditions_of_upstream_are_replaced_and_its_other_fields_go_on() -> Non
 
 def test_what_was_found_in_the_spec_is_told() -> None:
     findings = [warning(("spec", "edgeWorker"), "tresh is unknown"), error(("spec", "a"), "is 0; write 1")]
-    accepted = named(service_status(view(HEALTHY, findings=findings[:1]), NOW), "SpecAccepted")
+    accepted = named(service_status(view(HEALTHY, findings=findings[:1]), Clock(NOW)), "SpecAccepted")
     assert (accepted["status"], accepted["reason"]) == ("True", "AcceptedWithWarnings")
     assert accepted["message"] == "spec.edgeWorker: tresh is unknown"
-    refused = named(service_status(view(HEALTHY, findings=findings), NOW), "SpecAccepted")
+    refused = named(service_status(view(HEALTHY, findings=findings), Clock(NOW)), "SpecAccepted")
     assert (refused["status"], refused["reason"], refused["message"]) == (
         "False",
         "InvalidSpec",
@@ -210,10 +217,12 @@ def test_what_was_found_in_the_spec_is_told() -> None:
 
 
 def test_ready_counts_wanted_pods_even_before_there_is_a_deployment() -> None:
-    status = service_status(view(Observed(), service=service(edge={"hpa": {"minReplicas": 2, "maxReplicas": 3}})), NOW)
+    status = service_status(
+        view(Observed(), service=service(edge={"hpa": {"minReplicas": 2, "maxReplicas": 3}})), Clock(NOW)
+    )
     assert (status["edge"], status["cloud"]) == ({"ready": "0/2", "scale": "2-3"}, {"ready": "0/1"})
     zero = Observed(deployments={role: deployment(role, replicas=0) for role in Role})
-    assert service_status(view(zero), NOW)["edge"] == {"ready": "0/0"}
+    assert service_status(view(zero), Clock(NOW))["edge"] == {"ready": "0/0"}
 
 
 @pytest.mark.parametrize(
@@ -228,16 +237,38 @@ def test_ready_counts_wanted_pods_even_before_there_is_a_deployment() -> None:
     ],
 )
 def test_only_what_is_ours_makes_a_status_different(change: objects.Object, changed: bool) -> None:
-    status = service_status(view(HEALTHY), NOW)
+    status = service_status(view(HEALTHY), Clock(NOW))
     assert has_changed({**status, **change}, status) is changed
 
 
 def test_no_status_yet_is_a_change() -> None:
-    assert has_changed(None, service_status(view(HEALTHY), NOW))
-    assert has_changed({}, service_status(view(HEALTHY), NOW))
+    assert has_changed(None, service_status(view(HEALTHY), Clock(NOW)))
+    assert has_changed({}, service_status(view(HEALTHY), Clock(NOW)))
 
 
 def test_the_status_is_what_the_api_has() -> None:
-    status = service_status(view(BROKEN, totals=Totals().report("p", 2, 1), service=service(edge=SCALED)), NOW)
+    status = service_status(view(BROKEN, totals=Totals().report("p", 2, 1), service=service(edge=SCALED)), Clock(NOW))
     parsed = JointInferenceServiceStatus.model_validate(status)
     assert parsed.model_dump(by_alias=True, exclude_none=True) == status
+
+
+def test_a_merge_patch_takes_away_what_the_status_does_not_have_any_more() -> None:
+    status = service_status(view(HEALTHY), Clock(NOW))
+    patch = replacement(status)
+    assert patch["edge"] == {"ready": "1/1", "scale": None}
+    assert patch["workers"] is None
+    assert patch["metrics"] is None
+    assert {name: value for name, value in patch.items() if value is not None} == {
+        **status,
+        "edge": {"ready": "1/1", "scale": None},
+        "cloud": {"ready": "1/1", "scale": None},
+    }
+
+
+def test_new_counts_alone_are_told_from_other_changes() -> None:
+    few, many = (service_status(view(HEALTHY, totals=Totals().report("p", n, 1)), Clock(NOW)) for n in (2, 5))
+    broken = service_status(view(BROKEN, totals=Totals().report("p", 5, 1)), Clock(NOW))
+    assert has_changed(few, many)
+    assert only_totals_differ(few, many)
+    assert not only_totals_differ(many, broken)
+    assert not only_totals_differ(None, few)

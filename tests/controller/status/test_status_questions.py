@@ -1,11 +1,11 @@
-"""Which pods are asked for their Events, and when to look again."""
+"""Which pods are asked for their Events, and how long the answers are good for."""
 
 from __future__ import annotations
 
 import pytest
 
-from controller.status.questions import QUESTIONS_PER_WORKER, PodQuestion, next_look, questions
-from sedna_py.api.child_names import Role
+from controller.status.clock import Clock
+from controller.status.questions import QUESTIONS_PER_WORKER, PodQuestion, questions
 from tests.controller.status import objects
 from tests.controller.status.objects import (
     NOW,
@@ -13,9 +13,7 @@ from tests.controller.status.objects import (
     container,
     crashing_pod,
     creating_pod,
-    deployment,
     going,
-    hpa,
     node,
     observe,
     pod,
@@ -24,13 +22,25 @@ from tests.controller.status.objects import (
 )
 
 UNREADY = pod(containers=[container(running(60))], conditions=[condition("Ready", "False", 61)])
+PULLING = creating_pod(conditions=[condition("PodReadyToStartContainers", "True")])
+LOADING = pod(
+    spec={"initContainers": [{"name": "storage-initializer", "image": "i"}]},
+    init_containers=[container(running(60), name="storage-initializer")],
+    containers=[container(objects.waiting("PodInitializing"))],
+)
+
+
+def asked(*pods: objects.Object, **more: object) -> list[PodQuestion]:
+    return questions(observe(*pods, **more), Clock(NOW))
 
 
 @pytest.mark.parametrize(
-    ("live", "asked"),
+    ("live", "expected"),
     [
         (creating_pod(age=30), True),
         (creating_pod(age=3), False),
+        (PULLING, False),
+        (LOADING, False),
         (UNREADY, True),
         (ready_pod(), False),
         (crashing_pod(), False),
@@ -40,48 +50,28 @@ UNREADY = pod(containers=[container(running(60))], conditions=[condition("Ready"
         ({}, False),
     ],
 )
-def test_only_a_silent_pod_is_asked(live: objects.Object, asked: bool) -> None:
-    found = questions(observe(live), NOW)
+def test_only_a_pod_whose_events_would_say_more_is_asked(live: objects.Object, expected: bool) -> None:
     name = "helmet-deployment-edge-7d4b9-aaaaa"
-    assert found == ([PodQuestion("default", name, f"uid-{name}")] if asked else [])
+    assert asked(live) == ([PodQuestion("default", name, f"uid-{name}", 10)] if expected else [])
+
+
+@pytest.mark.parametrize(("age", "seconds"), [(6, 10), (119, 10), (121, 30), (899, 30), (901, 300), (86400, 300)])
+def test_an_answer_about_a_pod_that_waits_long_is_good_for_longer(age: float, seconds: float) -> None:
+    assert [question.good_for_s for question in asked(creating_pod(age=age))] == [seconds]
 
 
 def test_a_pod_goes_on_being_asked_once_its_events_told_the_cause() -> None:
     live = creating_pod()
     events = {live["metadata"]["uid"]: [objects.event("FailedMount", "hostPath type check failed")]}
-    assert len(questions(observe(live, pod_events=events), NOW)) == 1
+    assert len(asked(live, pod_events=events)) == 1
 
 
 def test_a_node_out_of_reach_is_not_asked() -> None:
-    assert questions(observe(creating_pod(), nodes=[node("Unknown")]), NOW) == []
+    assert asked(creating_pod(), nodes=[node("Unknown")]) == []
 
 
-def test_questions_are_bounded() -> None:
-    pods = [creating_pod(f"helmet-deployment-edge-7d4b9-{index}") for index in range(20)]
-    assert len(questions(observe(*pods), NOW)) == QUESTIONS_PER_WORKER
-
-
-@pytest.mark.parametrize(
-    ("live", "seconds"),
-    [
-        (ready_pod(), None),
-        (crashing_pod(), None),
-        (pod(containers=[objects.crash(running(3), ready=True)]), 5.0),
-        (creating_pod(age=3), 5.0),
-        (creating_pod(age=300), 30.0),
-        (creating_pod(age=3600), 300.0),
-        (UNREADY, 5.0),
-        (pod(node=None, age=3), 5.0),
-        (pod(phase="Failed", reason="NodePorts", age=60), 30.0),
-        (pod(phase="Failed", reason="NodePorts", age=600), None),
-        (going(creating_pod()), None),
-    ],
-)
-def test_when_to_look_again(live: objects.Object, seconds: float | None) -> None:
-    assert next_look(observe(live), NOW) == seconds
-
-
-@pytest.mark.parametrize(("since", "seconds"), [(10, 5.0), (600, None)])
-def test_a_young_autoscaler_is_looked_at_until_its_first_sample_is_due(since: float, seconds: float | None) -> None:
-    failing = hpa(condition("ScalingActive", "False", since, reason="FailedGetResourceMetric"))
-    assert next_look(observe(of=deployment(), hpas={Role.EDGE: failing}), NOW) == seconds
+def test_questions_are_bounded_and_about_the_newest_pods() -> None:
+    pods = [creating_pod(f"helmet-deployment-edge-7d4b9-{index:02}", age=90 - index) for index in range(20)]
+    found = asked(*pods)
+    assert len(found) == QUESTIONS_PER_WORKER
+    assert found[-1].name.endswith("-19")

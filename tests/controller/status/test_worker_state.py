@@ -8,6 +8,7 @@ import pytest
 
 from controller.reasons import Reason
 from controller.status.cause import Cause
+from controller.status.clock import Clock
 from controller.status.observed import Observed
 from controller.status.worker_state import WorkerState, worker_condition
 from sedna_py.api.child_names import Role
@@ -38,7 +39,7 @@ DATA = {"volumes": [{"name": "data", "hostPath": {"path": "/data/big-model/", "t
 
 
 def edge(observed: Observed, **more: Any) -> WorkerState:
-    return worker_condition(Role.EDGE, observed, NOW, **more)
+    return worker_condition(Role.EDGE, observed, Clock(NOW), **more)
 
 
 def waits(reason: str, message: str = "") -> objects.Object:
@@ -311,7 +312,7 @@ def test_a_pod_that_never_started_on_an_offline_node_is_a_failure() -> None:
 
 def test_a_cloud_worker_on_a_lost_node_does_not_serve() -> None:
     observed = observe(offline_pod(), nodes=[node("Unknown")], role=Role.CLOUD)
-    state = worker_condition(Role.CLOUD, observed, NOW)
+    state = worker_condition(Role.CLOUD, observed, Clock(NOW))
     assert (state.status, state.reason, state.failing) == ("False", Reason.NODE_NOT_READY, True)
 
 

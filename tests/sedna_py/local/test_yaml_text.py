@@ -10,8 +10,23 @@ import yaml
 
 from sedna_py.local.yaml_text import yaml_documents
 
-
-AMBIGUOUS = ["", "yes", "null", "10:30", "2026-11-21", "1e3", "0o17", "0x1F", "-.5", "y", "N", "@", "a: b", "# no", "-m"]
+AMBIGUOUS = [
+    "",
+    "yes",
+    "null",
+    "10:30",
+    "2026-11-21",
+    "1e3",
+    "0o17",
+    "0x1F",
+    "-.5",
+    "y",
+    "N",
+    "@",
+    "a: b",
+    "# no",
+    "-m",
+]
 OTHERS = ["two\nlines\n", "\u00e9\u2028\U0001f600", "x" * 500, True, None, 1, 1.5, -0.25, [], {}, [[1], {"a": [{}]}]]
 
 

@@ -55,7 +55,7 @@ class WebServer(ThreadingHTTPServer):
 def body(data: bytes, **headers: str) -> Answer:
     def answer(handler: Handler) -> None:
         handler.send_response(200)
-        handler.send_header("Content-Length", headers.pop("content_length", str(len(data))))
+        handler.send_header("Content-Length", str(len(data)))
         for name, value in headers.items():
             handler.send_header(name.replace("_", "-"), value)
         handler.end_headers()
