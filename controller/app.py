@@ -60,18 +60,19 @@ class Controller:
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
 
     async def _terms(self, client: ApiClient, port: int, stop: asyncio.Event) -> None:
+        if not self._settings.leader_election:
+            await self._lead(client, stop)
+            return
+        # The same for all terms: a lease that nobody else took while the API server was away is still this replica's.
+        self._elector = elector = Elector(
+            client,
+            name=self._settings.lease_name,
+            namespace=self._settings.pod_namespace,
+            holder=(self._settings.pod_name, _address(self._settings.pod_ip, port)),
+            duration_s=self._settings.lease_duration_s,
+        )
         while not stop.is_set():
-            if not self._settings.leader_election:
-                await self._lead(client, stop)
-                return
-            self._elector = Elector(
-                client,
-                name=self._settings.lease_name,
-                namespace=self._settings.pod_namespace,
-                holder=(self._settings.pod_name, _address(self._settings.pod_ip, port)),
-                duration_s=self._settings.lease_duration_s,
-            )
-            await self._one_term(self._elector, client, stop)
+            await self._one_term(elector, client, stop)
 
     async def _one_term(self, elector: Elector, client: ApiClient, stop: asyncio.Event) -> None:
         """Wait for the lease, lead while it is held, and return when it is lost or the process shall end."""
@@ -92,7 +93,8 @@ class Controller:
             election.result()  # a defect in the election is not to be taken for a lost lease
 
     async def _lead(self, client: ApiClient, over: asyncio.Event) -> None:
-        self._term = Term(client, self._settings, self._metrics, self._take_signals)
+        may_write = self._elector.may_write if self._elector is not None else lambda: True
+        self._term = Term(client, self._settings, self._metrics, started=self._take_signals, may_write=may_write)
         self._observe(self._term)
         self._metrics.leads(True)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -12,7 +13,7 @@ from kubernetes.aio.client import ApiClient
 from kubernetes.aio.client.exceptions import ApiException
 
 from controller.children import ChildKey, ChildKind
-from controller.errors import ClusterError, Conflict, Forbidden, NotFound, Refused, Unavailable
+from controller.errors import ClusterError, Conflict, Forbidden, LeadershipLost, NotFound, Refused, Unavailable
 from sedna_py.settings import redact
 
 FIELD_MANAGER: Final = "sedna-controller"
@@ -40,18 +41,47 @@ _ERRORS: Final[Mapping[int, type[ClusterError]]] = {
 
 _UNTYPED: Final = ("failed to create typed patch object", "failed to convert new object")
 
+_BEFORE_WRITING: ContextVar[Callable[[], None] | None] = ContextVar("before_writing", default=None)
+
 Object = dict[str, Any]
 Observer = Callable[[str, str, int], None]
 """Told about each request: verb, resource, status code (0: no answer)."""
 
 
+def write_guard() -> aiohttp.TraceConfig:
+    """Return what makes a client ask once more, right before the bytes go out, whether a request may still be sent.
+
+    A process can be held up between the decision and the sending, long enough for another replica to lead. A body that
+    is not complete is a request that the server does not carry out.
+    """
+
+    async def check(*_: Any) -> None:
+        ask = _BEFORE_WRITING.get()
+        if ask is not None:
+            ask()
+
+    guard = aiohttp.TraceConfig()
+    guard.on_request_headers_sent.append(check)
+    guard.on_request_chunk_sent.append(check)
+    return guard
+
+
 class Cluster:
     """Requests to one API server; close() ends its connections."""
 
-    def __init__(self, client: ApiClient, *, timeout_s: float, observe: Observer = lambda *_: None) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        *,
+        timeout_s: float,
+        observe: Observer = lambda *_: None,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`may_write` is asked before each request that changes something; LeadershipLost where it says no."""
         self._client = client
         self._timeout_s = timeout_s
         self._observe = observe
+        self._may_write = may_write
 
     async def close(self) -> None:
         """Close the connections."""
@@ -152,6 +182,8 @@ class Cluster:
     async def _request(
         self, method: str, path: str, body: Any = None, content: str = _JSON, *, accept: str = _JSON, **query: str
     ) -> Object:
+        if method != "GET":
+            self._check_leadership()
         url = f"{path}?{urlencode(query)}" if query else path
         code = 0
         try:
@@ -167,9 +199,14 @@ class Cluster:
             raise _error(code, answer)
         return answer if isinstance(answer, dict) else {}
 
+    def _check_leadership(self) -> None:
+        if not self._may_write():
+            raise LeadershipLost("not written: the lease has run out, and another replica may lead by now")
+
     async def _open(
         self, method: str, url: str, accept: str, timeout_s: float, *, body: Any = None, content: str = _JSON
     ) -> aiohttp.ClientResponse:
+        _BEFORE_WRITING.set(None if method == "GET" else self._check_leadership)
         headers = {"Accept": accept, "Content-Type": content, "User-Agent": FIELD_MANAGER}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], url, method, body)
         # The client's own serialization copies every body first; these are plain JSON already.

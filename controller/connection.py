@@ -6,6 +6,7 @@ import kopf
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
+from controller.cluster import write_guard
 from controller.errors import ControllerError
 
 
@@ -13,6 +14,7 @@ async def connect(connections: int) -> ApiClient:
     """Return a client for the cluster that this process is in, or else for that of the kubeconfig."""
     configuration = Configuration()
     configuration.connection_pool_maxsize = connections
+    configuration.trace_configs = [write_guard()]
     try:
         load_incluster_config(configuration)
     except ConfigException:

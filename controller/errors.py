@@ -7,9 +7,9 @@ ControllerError
 │   ├── Conflict                 409: somebody else's object, or not the one we knew
 │   ├── NotFound                 404
 │   └── Unavailable              429, 5xx, a time-out or no connection: ask again later
+│       └── LeadershipLost           not asked at all: the lease has run out, another replica may lead
 ├── Unbuildable              what is written cannot be made into a worker's objects (resources.unbuildable)
-├── NameTaken                an object of a child's name exists and is not this service's
-└── LeadershipLost           another replica leads now: this process must end
+└── NameTaken                an object of a child's name exists and is not this service's
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class Unavailable(ClusterError):
     """Overloaded, broken, too slow or not reachable: ask again later."""
 
 
+class LeadershipLost(Unavailable):
+    """Not asked at all: the lease has run out, another replica may lead."""
+
+
 class NameTaken(ControllerError):
     """An object of a child's name exists and is not this service's."""
-
-
-class LeadershipLost(ControllerError):
-    """Another replica leads now: this process must end."""

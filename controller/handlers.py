@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import itertools
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import kopf
@@ -17,11 +19,26 @@ CHILDREN: Final = {kind.plural: kind for kind in ChildKind}
 
 
 class Intake:
-    """Takes events in: into the store, and the services that they concern to `enqueue`."""
+    """Takes events in: into the store, and the services that they concern to `enqueue`.
 
-    def __init__(self, store: Store, enqueue: Callable[[ServiceKey], None]) -> None:
+    `interrupted` is called when events may be missing: a watch that had to begin anew does not tell what was deleted.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        enqueue: Callable[[ServiceKey], None],
+        interrupted: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._enqueue = enqueue
+        self.interrupted = interrupted
+
+    def watched(self, event: Mapping[str, Any], take: Callable[[str | None, Object], None]) -> None:
+        """Take in an event as the framework hands it over; one without a type is from the list that a watch begins with."""
+        if event["type"] is None:
+            self.interrupted()
+        take(event["type"], dict(event["object"]))
 
     def service(self, kind: str | None, document: Object) -> None:
         """Take in an event of a JointInferenceService."""
@@ -96,15 +113,15 @@ def make_registry(
 
     @kopf.on.event(GROUP, VERSION, "jointinferenceservices", registry=registry)
     async def see_service(event: Any, **_: Any) -> None:
-        intake.service(event["type"], dict(event["object"]))
+        intake.watched(event, intake.service)
 
     @kopf.on.event(GROUP, VERSION, "models", registry=registry)
     async def see_model(event: Any, **_: Any) -> None:
-        intake.model(event["type"], dict(event["object"]))
+        intake.watched(event, intake.model)
 
     @kopf.on.event("", "v1", "pods", registry=registry)
     async def see_pod(event: Any, **_: Any) -> None:
-        intake.pod(event["type"], dict(event["object"]))
+        intake.watched(event, intake.pod)
 
     for resource in ChildKind:
         _watch_children(registry, intake, resource)
@@ -112,7 +129,7 @@ def make_registry(
 
         @kopf.on.event("", "v1", "nodes", registry=registry)
         async def see_node(event: Any, **_: Any) -> None:
-            intake.node(event["type"], dict(event["object"]))
+            intake.watched(event, intake.node)
 
     return registry
 
@@ -122,11 +139,16 @@ def _watch_children(registry: kopf.OperatorRegistry, intake: Intake, resource: C
 
     @kopf.on.event(group, version, resource.plural, registry=registry, id=f"see_{resource.plural}")
     async def see_child(event: Any, **_: Any) -> None:
-        intake.child(resource, event["type"], dict(event["object"]))
+        intake.watched(event, partial(intake.child, resource))
 
 
-def make_settings(*, cluster_wide: bool = True, server_timeout_s: int = 300) -> kopf.OperatorSettings:
-    """Return the framework's settings: it writes nothing by itself, and it waits for the API server as long as it takes."""
+def make_settings(
+    *, cluster_wide: bool = True, server_timeout_s: int = 300, failed: Callable[[], None] = lambda: None
+) -> kopf.OperatorSettings:
+    """Return the framework's settings: it writes nothing by itself, and it waits for the API server as long as it takes.
+
+    `failed` is called after each of its requests that failed and is made again.
+    """
     settings = kopf.OperatorSettings()
     # It watches CRDs and namespaces for those that come and go, which a namespaced installation may not.
     settings.scanning.disabled = not cluster_wide
@@ -138,7 +160,7 @@ def make_settings(*, cluster_wide: bool = True, server_timeout_s: int = 300) -> 
     settings.watching.chunk_size = 500
     settings.networking.connect_timeout = 10.0
     settings.networking.request_timeout = 60.0
-    settings.networking.error_backoffs = _Forever()
+    settings.networking.error_backoffs = _Forever(failed)
     # Only objects with our label, chosen by the server: other people's pods are many and none of our business.
     for group, version, plural in [("", "v1", "pods"), *(_address(kind) for kind in ChildKind)]:
         settings.watching.label_selectors[group, version, plural] = NAME_LABEL
@@ -161,10 +183,14 @@ class _NoDiff(kopf.DiffBaseStorage):
 class _Forever:
     """Back-offs without an end: an operator that gives up on the API server only comes back worse."""
 
-    def __iter__(self) -> Any:
-        yield from (0.5, 1, 2, 3)
-        while True:
-            yield 5.0
+    def __init__(self, failed: Callable[[], None]) -> None:
+        self._failed = failed
+
+    def __iter__(self) -> Iterator[float]:
+        yield 0.5  # asked for before the first attempt already
+        for seconds in itertools.chain((1.0, 2.0, 3.0), itertools.repeat(5.0)):
+            self._failed()
+            yield seconds
 
 
 def _address(kind: ChildKind) -> tuple[str, str, str]:

@@ -77,6 +77,10 @@ class Elector:
             return RETRY_S
         return self._lock.renewed_at + self._duration_s * HELD_SHARE - time.monotonic()
 
+    def may_write(self) -> bool:
+        """Return whether the Lease is surely held now: a process that was held up goes on before it can learn of a loss."""
+        return self.leading.is_set() and self._left_s() > 0
+
     async def release(self) -> None:
         """Give the Lease up, so that the next replica need not wait for it to run out."""
         if self._election is None or self.leader() != self.identity:

@@ -37,11 +37,24 @@ class OncePerPeriod(logging.Filter):
         return True
 
 
+def _as_warning(record: logging.LogRecord) -> None:
+    """Take a request that is tried again for no error: the framework does that for as long as it takes."""
+    if record.levelno == logging.ERROR and "will retry" in record.getMessage():
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+
+
 def quieten_libraries(clock: Callable[[], float]) -> None:
     """Keep the play-by-play of the libraries out of the log."""
     logging.getLogger("kopf").setLevel(logging.WARNING)
     # It logs every lost race for the lease with a traceback; the elector says who leads.
     logging.getLogger("kubernetes.aio.leaderelection").setLevel(logging.CRITICAL)
     sparing = OncePerPeriod(clock)
+
+    def passes(record: logging.LogRecord) -> bool:
+        if not record.name.startswith("kopf"):
+            return True
+        _as_warning(record)
+        return sparing.filter(record)
+
     for handler in logging.getLogger().handlers:
-        handler.addFilter(lambda record: not record.name.startswith("kopf") or sparing.filter(record))
+        handler.addFilter(passes)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from sedna_py.api.finding import Finding
 from sedna_py.api.findings import check_service, parse_document
 from sedna_py.api.joint_inference_service import JointInferenceService
 from sedna_py.api.model import Model
+
+MOST_REMEMBERED: Final = 10_000
+"""Documents of a kind; only of services does anybody say when they are gone."""
 
 R = TypeVar("R", JointInferenceService, Model)
 
@@ -40,6 +43,8 @@ class Parser(Generic[R]):
         version = metadata.get("generation") or metadata.get("resourceVersion")
         known = self._parsed.get(metadata["uid"])
         if known is None or known[0] != version:
+            if len(self._parsed) >= MOST_REMEMBERED:
+                self._parsed.clear()
             # The status is ours or upstream's; nothing in it may keep a service from being served.
             without_status = {key: value for key, value in document.items() if key != "status"}
             resource, findings = parse_document(without_status)

@@ -9,7 +9,7 @@ from typing import Any
 
 from controller.child_sync import CONTESTED_PAUSE_S, ChildSync, Outcome, Owner
 from controller.desired_state import DesiredState, Placement, Surroundings, desired_state
-from controller.errors import ClusterError, NameTaken
+from controller.errors import ClusterError, Forbidden, NameTaken, Refused
 from controller.parsed import Parser, service_findings
 from controller.secret_watch import SecretWatch
 from controller.status_sync import Situation, StatusSync
@@ -62,14 +62,17 @@ class Reconciler:
             # What exists stays as it is: a service that cannot be read is no reason to stop one that works.
             unread = Situation(None, findings, DesiredState(()), Outcome())
             return Look(await self._parts.status.sync(key, document, unread))
-        wanted = await self._wanted(key, parsed.resource)
+        wanted, unread_secret = await self._wanted(key, parsed.resource)
         outcome = await self._parts.children.sync(Owner(key.namespace, key.name, uid), wanted)
         again = await self._parts.status.sync(key, document, Situation(parsed.resource, findings, wanted, outcome))
         if outcome.contested:
             again = min(again or CONTESTED_PAUSE_S, CONTESTED_PAUSE_S)
-        return Look(again, outcome.failure)
+        return Look(again, outcome.failure or unread_secret)
 
-    async def _wanted(self, key: ServiceKey, service: JointInferenceService) -> DesiredState:
+    async def _wanted(
+        self, key: ServiceKey, service: JointInferenceService
+    ) -> tuple[DesiredState, ClusterError | None]:
+        """Return what shall be, and why a Secret could not be read. Raises Unavailable where no status can be written."""
         names = {service.spec.edge_worker.model.name, service.spec.cloud_worker.model.name}
         models: dict[str, Model] = {}
         unusable: dict[str, str] = {}
@@ -83,10 +86,23 @@ class Reconciler:
                     unusable[name] = parsed.problem
         credentials = {model.spec.credential_name for model in models.values() if model.spec.credential_name}
         self._parts.store.uses(key, self._things(key, service, names, credentials))
-        await asyncio.gather(*(self._parts.secrets.ensure((key.namespace, name)) for name in sorted(credentials)))
-        return desired_state(
-            service, Surroundings(models, unusable, self._secrets(key.namespace, credentials)), self._parts.placement
-        )
+        failures = await self._unread(key.namespace, credentials)
+        for name, model in list(models.items()):
+            if (failure := failures.get(model.spec.credential_name or "")) is not None:
+                unusable[name] = f"its Secret {model.spec.credential_name} cannot be read: {failure}"
+                del models[name]
+        around = Surroundings(models, unusable, self._secrets(key.namespace, credentials))
+        return desired_state(service, around, self._parts.placement), next(iter(failures.values()), None)
+
+    async def _unread(self, namespace: str, secrets: set[str]) -> dict[str, ClusterError]:
+        """Learn of the Secrets; return those that may not be read. Raises the other ClusterErrors."""
+        names = sorted(secrets)
+        reads = (self._parts.secrets.ensure((namespace, name)) for name in names)
+        failures = dict(zip(names, await asyncio.gather(*reads, return_exceptions=True), strict=True))
+        for failure in failures.values():
+            if failure is not None and not isinstance(failure, (Forbidden, Refused)):
+                raise failure
+        return {name: failure for name, failure in failures.items() if isinstance(failure, ClusterError)}
 
     def _secrets(self, namespace: str, names: set[str]) -> Mapping[str, Mapping[str, str]]:
         known = {name: self._parts.store.secrets.get((namespace, name)) for name in sorted(names)}

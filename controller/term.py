@@ -7,18 +7,15 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any, Final
 
-import kopf
 from kubernetes.aio.client import ApiClient
 
 from controller.child_sync import ChildSync
 from controller.cluster import Cluster
-from controller.connection import connection_info
-from controller.errors import ClusterError, Conflict, ControllerError, Forbidden, NameTaken, NotFound, Unavailable
+from controller.errors import ClusterError, Conflict, Forbidden, NameTaken, NotFound, Unavailable
 from controller.event_writer import EventWriter
-from controller.handlers import Intake, make_registry, make_settings
+from controller.handlers import Intake
 from controller.metrics import ControllerMetrics, Outcome
 from controller.reconciler import Look, Parts, Reconciler
 from controller.reports import RoutedReport
@@ -28,6 +25,7 @@ from controller.settings import ControllerSettings
 from controller.status_sync import StatusSync
 from controller.store import ServiceKey, Store
 from controller.tasks import first_of
+from controller.watches import run_watches
 from controller.work_queue import Backoff, WorkQueue
 
 _log = logging.getLogger(__name__)
@@ -44,6 +42,9 @@ PERHAPS: Final = Backoff(first_s=0.5, most_s=60.0)
 PATIENT: Final = Backoff(first_s=2.0, most_s=60.0)
 """For what it refused: only a change elsewhere can help, and most of those come as events."""
 
+DOUBT_S: Final = (2.0, 6.0)
+"""After a watch has begun anew: until the comparisons that find what it has missed. A watch may be 5 s behind the others."""
+
 LEAVE_S: Final = 5.0
 """How long the watches get to end by themselves."""
 
@@ -52,17 +53,29 @@ class Term:
     """One term of leadership: a store, a queue and workers that begin empty and end together."""
 
     def __init__(
-        self, client: ApiClient, settings: ControllerSettings, metrics: ControllerMetrics, started: Callable[[], None]
+        self,
+        client: ApiClient,
+        settings: ControllerSettings,
+        metrics: ControllerMetrics,
+        *,
+        started: Callable[[], None],
+        may_write: Callable[[], bool],
     ) -> None:
-        """`started` is called when the watches begin: the framework puts its own signal handlers in place of ours."""
+        """`started` is called when the watches begin: the framework puts its own signal handlers in place of ours.
+
+        `may_write` tells, at any moment of the term, whether this replica still leads.
+        """
         self._started = started
         self._client = client
         self._settings = settings
         self._metrics = metrics
         self.store = Store()
         self.queue: WorkQueue[ServiceKey] = WorkQueue(time.monotonic)
-        self.intake = Intake(self.store, self.queue.add)
-        self._cluster = Cluster(client, timeout_s=settings.request_timeout_s, observe=metrics.api_request)
+        self._doubt = asyncio.Event()
+        self.intake = Intake(self.store, self.queue.add, self._doubt.set)
+        self._cluster = Cluster(
+            client, timeout_s=settings.request_timeout_s, observe=metrics.api_request, may_write=may_write
+        )
         self.secrets = SecretWatch(self._cluster, self.store, self.intake.secret)
         writer = EventWriter(self._cluster, metrics, settings.pod_name, time.monotonic)
         self.status = StatusSync(self._cluster, self.store, settings, metrics, writer)
@@ -97,19 +110,18 @@ class Term:
         return True
 
     async def _watch(self, stop: asyncio.Event) -> None:
-        namespaces = self._settings.namespaces
-        others = asyncio.all_tasks()
-        tasks = await kopf.spawn_tasks(
-            registry=make_registry(self.intake, nodes=not namespaces, log_in=partial(connection_info, self._client)),
-            settings=make_settings(cluster_wide=not namespaces),
-            clusterwide=not namespaces,
-            namespaces=namespaces,
-            stop_flag=stop,
-        )
-        self._started()
-        await kopf.run_tasks(tasks, ignored=others)
-        if not stop.is_set():
-            raise ControllerError("the watches ended by themselves; see the log above")
+        failures = 0
+        while not stop.is_set():
+            begun = time.monotonic()
+            problem = await run_watches(self._client, self.intake, self._settings.namespaces, stop, self._started)
+            if stop.is_set():
+                return
+            failures = failures + 1 if time.monotonic() - begun < PATIENT.most_s else 1
+            wait = SOON.delay_s(failures, 0.5)
+            _log.warning("the watches have ended and begin anew in %.1f s: %s", wait, problem)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), wait)
+            await self._first_list(stop)  # they end at once where a resource is not there
 
     async def _first_list(self, stop: asyncio.Event) -> bool:
         failures, said = 0, ""
@@ -139,21 +151,37 @@ class Term:
         await resync(self._cluster, self.store, self.intake, self._settings.namespaces)
 
     async def _resync_for_ever(self) -> None:
-        failures = 0
         while True:
-            await asyncio.sleep(PATIENT.delay_s(failures, 0.5) if failures else self._settings.resync_s)
-            failures += 1
+            try:
+                async with asyncio.timeout(self._settings.resync_s):
+                    await self._doubt.wait()
+            except TimeoutError:
+                await self._resync()
+                for key in list(self.store.services):
+                    self.queue.add(key)
+                continue
+            for pause in DOUBT_S:
+                await asyncio.sleep(pause)
+                self._doubt.clear()
+                await self._resync()
+
+    async def _resync(self) -> None:
+        """Compare with full lists, as often as it takes until it succeeds."""
+        failures, said = 0, ""
+        while True:
             try:
                 await self._compare()
                 await self.secrets.refresh()
             except ClusterError as failure:
-                _log.warning("the full comparison failed and is done again soon: %s", failure)
+                if said != str(failure):
+                    _log.warning("the full comparison failed and is done again soon: %s", failure)
+                said = str(failure)
             except Exception:  # noqa: BLE001 - nobody would see that this task has ended
                 _log.exception("the full comparison: unexpected error; it is done again soon")
             else:
-                failures = 0
-                for key in list(self.store.services):
-                    self.queue.add(key)
+                return
+            failures += 1
+            await asyncio.sleep(SOON.delay_s(failures, 0.5))
 
     async def _work(self) -> None:
         while True:

@@ -56,18 +56,15 @@ def scaling_condition(
         return ScalingState(role, "False", Reason.SCALING_DISABLED, message)
     if hpa is None or is_going(hpa):
         return ScalingState(role, "Unknown", Reason.STARTING, "its autoscaler is not there yet")
-    since = _unsampled_since(hpa, observed.pods.get(role, ()))
+    since = _readable_since(hpa, observed.pods.get(role, ()))
     return _of_live(state, worker.hpa, hpa, lambda: clock.passed(since, _FIRST_SAMPLE_S))
 
 
-def _unsampled_since(hpa: LiveObject, pods: Sequence[LiveObject]) -> datetime | None:
-    """Return since when the autoscaler could have had a sample and has none, None where it is active."""
-    active = condition(hpa, "ScalingActive")
-    if active.get("status") != "False":
-        return None
+def _readable_since(hpa: LiveObject, pods: Sequence[LiveObject]) -> datetime | None:
+    """Return since when there is something to take samples of and somebody who reads them."""
     ready = [condition(pod, "Ready") for pod in pods]
     served = [found for item in ready if item.get("status") == "True" and (found := moment(item, "lastTransitionTime"))]
-    return latest((moment(active, "lastTransitionTime"), min(served, default=None)))
+    return latest((moment(hpa, "metadata", "creationTimestamp"), min(served, default=None)))
 
 
 def _of_live(state: WorkerState, wanted: Hpa, hpa: LiveObject, sample_is_due: Callable[[], bool]) -> ScalingState:

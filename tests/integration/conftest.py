@@ -12,6 +12,11 @@ import pytest
 from tests.cluster.binaries import Binaries, locate
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.errors import TierUnavailableError
+from tests.integration.controller_process import running_controller
+from tests.integration.played_kubelet import PlayedKubelet
+from tests.integration.played_metrics import install_metrics_api
+from tests.integration.service_on_cluster import Cluster, install_crds
+from tests.integration.watched_service import CLOUD_NODE, EDGE_NODE, PlayedSite
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,3 +48,21 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     name = control_plane.create_namespace()
     yield name
     control_plane.delete_namespace(name)
+
+
+@pytest.fixture(scope="session")
+def played_site(kubernetes_binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlayedSite]:
+    """A control plane of its own with one controller for all namespaces, played nodes and a played metrics API."""
+    folder = tmp_path_factory.mktemp("played_site")
+    with ControlPlane(kubernetes_binaries, folder / "plane") as plane:
+        install_crds(plane)
+        cluster = Cluster.of(plane)
+        install_metrics_api(plane, cluster)
+        with (
+            PlayedKubelet(plane) as kubelet,
+            running_controller(folder, plane.kubeconfig, {"LEADER_ELECTION": "false"}) as controller,
+        ):
+            kubelet.register(EDGE_NODE, CLOUD_NODE)
+            yield PlayedSite(plane, cluster, kubelet, controller)
+            assert "Traceback" not in controller.log()
+        cluster.http.close()

@@ -71,8 +71,6 @@ class PlayedKubelet:
     ) -> None:
         self._stop.set()
         self._thread.join(20)
-        for name in list(self._nodes):
-            self.remove(name)
         self._cluster.http.close()
         if self._error is not None:
             raise self._error
@@ -82,8 +80,7 @@ class PlayedKubelet:
         for name in names:
             body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
             self._cluster.post("/api/v1/nodes", body)
-            lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name}}
-            self._tolerate(self._cluster.http.post(LEASES, json=lease), httpx.codes.CONFLICT)
+            self._tolerate(self._cluster.http.post(LEASES, json=_lease(name)), httpx.codes.CONFLICT)
             self.set_ready(name, "True", "KubeletReady", "kubelet is posting ready status")
 
     def remove(self, name: str) -> None:
@@ -91,6 +88,11 @@ class PlayedKubelet:
         with self._lock:
             self._nodes.pop(name, None)
             self._tolerate(self._cluster.http.delete(f"/api/v1/nodes/{name}"), httpx.codes.NOT_FOUND)
+
+    def fall_silent(self, name: str) -> None:
+        """Let the node write nothing any more, until `set_ready`."""
+        with self._lock:
+            self._nodes.pop(name)
 
     def set_ready(self, name: str, status: str, reason: str, message: str) -> None:
         """Write the condition Ready of a node; its kubelet works only while that is True."""
@@ -112,12 +114,30 @@ class PlayedKubelet:
             else:
                 self._played.once[pod] = play
 
+    def has_played(self, pods: WorkerPods) -> bool:
+        """Return whether all pods of the worker are as they shall be."""
+        uids = {pod["metadata"]["uid"] for pod in self.pods(pods)}
+        with self._lock:
+            play = self._played.plays.get(pods, ready)
+            return all(self._played.written.get(uid) is play for uid in uids)
+
     def pods(self, pods: WorkerPods) -> list[Object]:
         """Return the worker's pods that are there and not going, by age."""
         selector = f"{NAME_LABEL}={pods.service},{WORKER_TYPE_LABEL}={pods.role}"
         reply = self._cluster.get(f"/api/v1/namespaces/{pods.namespace}/pods?labelSelector={selector}")
         found = [pod for pod in reply["items"] if "deletionTimestamp" not in pod["metadata"]]
         return sorted(found, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
+
+    def leave_unscheduled(self, pod: Object, message: str) -> None:
+        """Write what the scheduler writes about a pod that no node takes."""
+        said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        body = {"status": {"conditions": [{**said, "lastProbeTime": None, "lastTransitionTime": now_text()}]}}
+        self._patch(f"{_path(pod)}/status", body)
+
+    def bind(self, pod: Object, node: str) -> None:
+        """Give the pod a node, as the scheduler does."""
+        body = {"metadata": {"name": pod["metadata"]["name"]}, "target": {"kind": "Node", "name": node}}
+        self._tolerate(self._cluster.http.post(f"{_path(pod)}/binding", json=body), httpx.codes.CONFLICT)
 
     def tell(self, pod: Object, reason: str, message: str) -> None:
         """Write an Event about a pod as its kubelet would."""
@@ -154,10 +174,9 @@ class PlayedKubelet:
             self._stop.wait(LOOK_S)
 
     def _beat(self) -> None:
-        """Renew the leases of the nodes that are there; `away` is a condition, so those are renewed as well."""
+        """Renew the leases of all nodes: what a test writes into the condition of one shall stay."""
         for name in self._nodes:
-            spec = {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": now_text(fine=True)}
-            self._patch(f"{LEASES}/{name}", {"spec": spec})
+            self._patch(f"{LEASES}/{name}", {"spec": _lease(name)["spec"]})
 
     def _look(self) -> None:
         pods = self._cluster.get(f"/api/v1/pods?labelSelector={NAME_LABEL}")["items"]
@@ -167,7 +186,7 @@ class PlayedKubelet:
 
     def _look_at(self, pod: Object) -> None:
         metadata = pod["metadata"]
-        path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
+        path = _path(pod)
         if "deletionTimestamp" in metadata:
             reply = self._cluster.http.delete(path, params={"gracePeriodSeconds": "0"})
             self._tolerate(reply, httpx.codes.NOT_FOUND)
@@ -188,3 +207,13 @@ class PlayedKubelet:
     @staticmethod
     def _tolerate(reply: httpx.Response, code: int) -> None:
         assert reply.is_success or reply.status_code == code, reply.text
+
+
+def _lease(node: str) -> Object:
+    """Return a heartbeat. One that never had a time is not looked at again by the controller manager."""
+    spec = {"holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": now_text(fine=True)}
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node}, "spec": spec}
+
+
+def _path(pod: Object) -> str:
+    return f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"

@@ -69,9 +69,13 @@ class Replica:
         """Give it back."""
         self._running.popen.send_signal(signal.SIGCONT)
 
+    def ask_to_go(self) -> None:
+        """Send SIGTERM."""
+        self._running.popen.send_signal(signal.SIGTERM)
+
     def stop(self) -> None:
         """Send SIGTERM and wait for a good end."""
-        self._running.popen.send_signal(signal.SIGTERM)
+        self.ask_to_go()
         assert self._running.popen.wait(END_S) == 0, self.log_tail()
 
     def end(self) -> None:

@@ -20,6 +20,7 @@ from sedna_py.api.findings import parse_document
 from sedna_py.api.joint_inference_service import JointInferenceService
 from sedna_py.local.manifests import Manifests, load_manifests
 from tests.cluster.control_plane import ControlPlane
+from tests.integration.controller_process import serves_our_kinds, wait_until
 
 Object = dict[str, Any]
 
@@ -31,8 +32,7 @@ APPLY, MERGE, JSON_PATCH = "apply-patch+yaml", "merge-patch+json", "json-patch+j
 def install_crds(control_plane: ControlPlane) -> None:
     """Install the CRDs and wait until the server knows them."""
     control_plane.kubectl("apply", "-f", str(ROOT / "crds"))
-    names = ("crd/jointinferenceservices.sedna.io", "crd/models.sedna.io")
-    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+    wait_until(lambda: serves_our_kinds(control_plane), "the CRDs to be served")
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class Service:
         """Change fields of the spec by a merge patch."""
         assert self.site.patch(SERVICES, self.name, {"spec": spec})
 
-    def keys(self) -> list[ChildKey]:
+    def child_keys(self) -> list[ChildKey]:
         """Return the five children of a service with both autoscalers."""
         roles = (Role.CLOUD, Role.EDGE)
         return [
@@ -103,7 +103,7 @@ class Service:
 
     def key(self, kind: ChildKind, role: Role = Role.CLOUD) -> ChildKey:
         """Return one of them."""
-        return next(key for key in self.keys() if key.kind is kind and (kind is ChildKind.SERVICE or role in key.name))
+        return next(key for key in self.child_keys() if key.kind is kind and (kind is ChildKind.SERVICE or role in key.name))
 
     def child(self, key: ChildKey) -> Object | None:
         """Return a child that is not being deleted, or None."""
@@ -118,7 +118,7 @@ class Service:
 
     def children(self) -> dict[ChildKey, Object]:
         """Return the children that are there."""
-        return {key: found for key in self.keys() if (found := self.child(key)) is not None}
+        return {key: found for key in self.child_keys() if (found := self.child(key)) is not None}
 
     def specs(self) -> dict[ChildKey, Object]:
         """Return the children without what differs from one moment to the next."""
@@ -143,7 +143,7 @@ class Service:
 
     def wanted_keys(self, document: Object) -> Iterator[ChildKey]:
         """Yield the children that a service as it is written has."""
-        for key in self.keys():
+        for key in self.child_keys():
             side = "cloudWorker" if Role.CLOUD in key.name.removeprefix(f"hpa-{self.name}") else "edgeWorker"
             if key.kind is not ChildKind.HPA or document["spec"][side].get("hpa") is not None:
                 yield key
@@ -165,7 +165,7 @@ class Service:
 
     def traces(self) -> list[str]:
         """Return what there is of it and of its children, Pods and ReplicaSets included."""
-        found = [str(key) for key in self.keys() if self.site.get(key.kind.plural, key.name) is not None]
+        found = [str(key) for key in self.child_keys() if self.site.get(key.kind.plural, key.name) is not None]
         found += [SERVICES] if self.site.get(SERVICES, self.name) is not None else []
         selector = f"{NAME_LABEL}={self.name}"
         for group, plural in (("apis/apps/v1", "replicasets"), ("api/v1", "pods")):

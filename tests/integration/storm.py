@@ -25,6 +25,8 @@ Object = dict[str, Any]
 WORKERS: Final = ("edgeWorker", "cloudWorker")
 LABEL: Final = "storm.example/number"
 MODELS: Final = tuple(f"m{number}" for number in range(4))
+KEPT: Final = "kept"  # a Model that no storm touches
+_VERSIONS: Final = {"pods": "v1", **{kind.plural: kind.api_version for kind in ChildKind}}
 CONVERGE_S: Final = 30.0
 GONE: Final = httpx.codes.NOT_FOUND
 
@@ -37,10 +39,8 @@ class Scene:
     namespace: str
 
     def path(self, plural: str, name: str = "") -> str:
-        root = "/apis/sedna.io/v1alpha1"
-        for kind in ChildKind:
-            if kind.plural == plural:
-                root = f"/apis/{kind.api_version}" if "/" in kind.api_version else f"/api/{kind.api_version}"
+        version = _VERSIONS.get(plural, "sedna.io/v1alpha1")
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
         return f"{root}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
 
     def items(self, plural: str, selector: str = "") -> list[Object]:
@@ -74,7 +74,7 @@ class Scene:
         }
 
 
-def storm_service(name: str, models: tuple[str, str] = ("m0", "m1")) -> Object:
+def storm_service(name: str, models: tuple[str, str] = (KEPT, KEPT)) -> Object:
     """Return a service whose edge and cloud workers use these Models."""
     document = service(name)
     for worker, used in zip(WORKERS, models, strict=True):
@@ -89,12 +89,14 @@ class Storm:
     scene: Scene
     dice: random.Random
     most: int = 15
+    deletes: bool = True
+    """False spares services: for half a minute after a CRD is new, the garbage collector does not know its owners."""
     done: list[str] = field(default_factory=list)
     _number: int = 0
 
     def begin(self, services: int = 0) -> None:
         """Create the Models but for the last, and some services."""
-        for name in MODELS[:-1]:
+        for name in (*MODELS[:-1], KEPT):
             self.scene.create("models", model(f"/models/{name}/first.xml", name))
         for number in range(services):
             self.scene.create("jointinferenceservices", storm_service(f"s{number}"))
@@ -103,7 +105,8 @@ class Storm:
         """Make so many changes, one after the other."""
         for _ in range(changes):
             self._number += 1
-            what = self.dice.choices([what for what, _ in _CHANGES], [weight for _, weight in _CHANGES])[0]
+            changes_and_weights = [pair for pair in _CHANGES if self.deletes or pair[0] not in _DELETES]
+            (what,) = self.dice.choices(*zip(*changes_and_weights, strict=True))
             what(self)
 
     def calm_down(self) -> None:
@@ -228,6 +231,8 @@ _CHANGES: Final[tuple[tuple[Callable[[Storm], None], int], ...]] = (
     (Storm.delete_child, 2),
     (Storm.edit_child, 1),
 )
+
+_DELETES: Final = (Storm.delete, Storm.replace)
 
 
 def differences_that_stay(scene: Scene, seconds: float = CONVERGE_S) -> list[str]:

@@ -100,8 +100,7 @@ def test_nothing_is_left_and_nothing_comes_back(site: Site, elsewhere: Site, con
 def test_a_deletion_by_kubectl_waits_for_no_finalizer_of_ours(site: Site) -> None:
     service = fresh(site)
     assert "finalizers" not in service.document()["metadata"]
-    for cascade in ("foreground",):
-        site.kubectl("delete", "ji", service.name, f"--cascade={cascade}", "--timeout=30s")
+    site.kubectl("delete", "ji", service.name, "--cascade=foreground", "--timeout=30s")
     gone(service)
 
 
@@ -133,7 +132,7 @@ def test_orphans_are_set_free_and_left_alone(site: Site, controller: Replica) ->
     assert {key: live["metadata"]["uid"] for key, live in again.children().items()} == {
         key: live["metadata"]["uid"] for key, live in before.items()
     }
-    for key in again.keys():
+    for key in again.child_keys():
         site.delete(key.kind.plural, key.name)
     settled_as_its_own(again)
 
@@ -161,7 +160,7 @@ def settled_as_its_own(service: Service) -> float:
             if [owner["uid"] for owner in child["metadata"].get("ownerReferences", ())] != [uid]
             or child["metadata"]["labels"][UID_LABEL] != uid
         ]
-        return ", ".join([*foreign, *(str(key) for key in set(service.keys()) - set(live))])
+        return ", ".join([*foreign, *(str(key) for key in set(service.child_keys()) - set(live))])
 
     return eventually(lacks, f"children of the new {service.name}", GONE_S)
 

@@ -249,7 +249,7 @@ def test_an_object_that_has_a_childs_name_already_is_left_alone_until_it_is_dele
         key = late.key(kind)
         seconds_until(lambda late=late, kind=kind: is_taken(late, kind), f"the condition for {key}", SOON_S)
         assert f"delete {key}" in late.condition(CONDITION[kind])["message"]
-        missing = set(late.keys()) - set(late.children())
+        missing = set(late.child_keys()) - set(late.children())
         assert not missing, "what has its name is made all the same"
         live = late.live(key)
         assert "ownerReferences" not in live["metadata"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.cluster.control_plane import ControlPlane
+from tests.integration.controller_process import ControllerProcess
 from tests.integration.played_kubelet import PlayedKubelet, WorkerPods
 from tests.integration.service_on_cluster import MERGE, Cluster
 
@@ -46,6 +47,52 @@ def service(name: str, *, edge: Object | None = None, cloud: Object | None = Non
     }
 
 
+def metric_sum(controller: ControllerProcess, start: str) -> float:
+    """Return the sum of the controller's samples whose lines begin like this."""
+    lines = [line for line in controller.metrics().splitlines() if line.startswith(start)]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
+@dataclass(frozen=True)
+class PlayedSite:
+    """A control plane with a controller and nodes, on which a test starts services."""
+
+    control_plane: ControlPlane
+    cluster: Cluster
+    kubelet: PlayedKubelet
+    controller: ControllerProcess
+
+    def service(self, name: str = "helmet") -> WatchedService:
+        """Return a service to be, with its Models, in a namespace of its own."""
+        found = self.in_namespace(self.control_plane.create_namespace(), name)
+        found.add_models()
+        return found
+
+    def in_namespace(self, namespace: str, name: str = "helmet") -> WatchedService:
+        """Return a service to be, without its Models."""
+        return WatchedService(self.control_plane, self.cluster, self.kubelet, namespace, name)
+
+    def node(self, name: str) -> Object:
+        return self.cluster.get(f"/api/v1/nodes/{name}")
+
+    def requests(self, verb: str, resource: str) -> float:
+        """Return how many such requests of the controller the API server has answered well."""
+        return metric_sum(
+            self.controller, f'sedna_controller_api_requests_total{{code="2xx",resource="{resource}",verb="{verb}"}}'
+        )
+
+    def reconciles(self) -> float:
+        """Return how many passes over a service there were."""
+        return metric_sum(self.controller, "sedna_controller_reconciles_total{")
+
+    def running(self, name: str = "helmet", **workers: Object) -> WatchedService:
+        """Return a service that runs."""
+        found = self.service(name)
+        found.create(service(name, **workers))
+        found.wait_for_phase("Running")
+        return found
+
+
 @dataclass(frozen=True)
 class WatchedService:
     """One service; every wait ends with an AssertionError that shows the status."""
@@ -80,6 +127,17 @@ class WatchedService:
         reply = self.cluster.patch(self.path, MERGE, {"spec": spec})
         assert reply.is_success, reply.text
 
+    def edit_container(self, role: str, **fields: Any) -> None:
+        """Change fields of the first container of a worker."""
+        template = self.document()["spec"][f"{role}Worker"]["template"]
+        template["spec"]["containers"][0].update(fields)
+        self.patch({f"{role}Worker": {"template": template}})
+
+    def label(self, name: str, value: str) -> None:
+        """Put a label on the service, which means nothing to the controller."""
+        reply = self.cluster.patch(self.path, MERGE, {"metadata": {"labels": {name: value}}})
+        assert reply.is_success, reply.text
+
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         return self.control_plane.kubectl("-n", self.namespace, *arguments, stdin=stdin)
 
@@ -91,6 +149,27 @@ class WatchedService:
 
     def condition(self, kind: str) -> Object:
         return condition_of(self.status(), kind)
+
+    def version(self) -> str:
+        version: str = self.document()["metadata"]["resourceVersion"]
+        return version
+
+    def history(self, since: str) -> list[Object]:
+        """Return every status that was written after that version, the newest last."""
+        now = self.version()
+        query = {"watch": "true", "fieldSelector": f"metadata.name={self.name}", "resourceVersion": since}
+        found = [] if now == since else self._watched(query, until=now)
+        return [document.get("status", {}) for document in found]
+
+    def _watched(self, query: dict[str, str], until: str) -> list[Object]:
+        found: list[Object] = []
+        path = f"{ROOT}/{self.namespace}/jointinferenceservices"
+        with self.cluster.http.stream("GET", path, params=query) as reply:
+            for line in reply.iter_lines():
+                found.append(json.loads(line)["object"])
+                if found[-1]["metadata"]["resourceVersion"] == until:
+                    break
+        return found
 
     def events(self) -> list[Object]:
         """Return the Events on the service, in the order in which they were made."""
@@ -121,8 +200,29 @@ class WatchedService:
 
         return self.wait(holds, f"{kind} {reason} {words}", seconds)
 
+    def wait_for_event(self, reason: str, *, count: int = 1, seconds: float = WITHIN_S) -> Object:
+        """Wait until there are so many Events with this reason, and return the newest."""
+        deadline = time.monotonic() + seconds
+        while len(found := [event for event in self.events() if event["reason"] == reason]) < count:
+            assert time.monotonic() < deadline, f"no event {reason} within {seconds:g} s: {self.reasons()}"
+            time.sleep(LOOK_S)
+        return found[-1]
+
     def wait_for_phase(self, phase: str, seconds: float = WITHIN_S) -> float:
         return self.wait(lambda status: status.get("phase") == phase, f"phase {phase}", seconds)
+
+    def wait_until_played(self, pods: WorkerPods, seconds: float = WITHIN_S) -> None:
+        """Wait until the kubelet has written what was to be played last."""
+        deadline = time.monotonic() + seconds
+        while not self.kubelet.has_played(pods):
+            assert time.monotonic() < deadline, f"the pods of {pods} are not as they shall be"
+            time.sleep(LOOK_S)
+
+    def wait_for_pods_at_least(self, pods: WorkerPods, count: int, seconds: float = WITHIN_S) -> None:
+        deadline = time.monotonic() + seconds
+        while len(self.kubelet.pods(pods)) < count:
+            assert time.monotonic() < deadline, f"{count} pods of {pods}: not within {seconds:g} s"
+            time.sleep(LOOK_S)
 
     def wait_for_pods(self, pods: WorkerPods, count: int, seconds: float = WITHIN_S) -> list[Object]:
         deadline = time.monotonic() + seconds

@@ -128,9 +128,9 @@ def event(reason: str, message: str, seconds: float = 10) -> Object:
     return {"type": "Warning", "reason": reason, "message": message, "lastTimestamp": ago(seconds)}
 
 
-def hpa(*conditions: Object, role: Role = Role.EDGE) -> Object:
+def hpa(*conditions: Object, role: Role = Role.EDGE, age: float = 60) -> Object:
     return {
-        "metadata": {"name": f"hpa-helmet-deployment-{role}", "creationTimestamp": ago(60)},
+        "metadata": {"name": f"hpa-helmet-deployment-{role}", "creationTimestamp": ago(age)},
         "spec": {"minReplicas": 1, "maxReplicas": 5},
         "status": {"currentReplicas": 1, "desiredReplicas": 1, "conditions": list(conditions)},
     }

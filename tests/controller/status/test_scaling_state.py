@@ -83,11 +83,11 @@ CASES = {
         Reason.METRIC_UNAVAILABLE,
         "cloudStream and edgeStream",
     ),
-    "no samples yet": (
-        [ABLE, inactive("FailedGetResourceMetric", "no metrics returned from resource metrics API", since=5)],
-        "Unknown",
-        Reason.STARTING,
-        "first samples",
+    "no samples any more": (
+        [ABLE, inactive("FailedGetResourceMetric", "no metrics returned from resource metrics API", since=2)],
+        "False",
+        Reason.METRIC_UNAVAILABLE,
+        "no metrics returned",
     ),
     "no pods found": (
         [ABLE, inactive("FailedGetResourceMetric", "No pods returned by selector", since=900)],
@@ -152,6 +152,14 @@ def test_a_pod_that_is_ready_only_now_has_time_for_its_first_sample() -> None:
         found = scaling(observe(live, hpas={Role.EDGE: failing}), GOOD_WORKER)
         assert found is not None
         assert found.status == status
+
+
+@pytest.mark.parametrize(("age", "status"), [(5, "Unknown"), (40, "False")])
+def test_an_autoscaler_that_is_new_has_time_for_its_first_sample(age: float, status: str) -> None:
+    failing = hpa(ABLE, inactive("FailedGetResourceMetric", "no metrics returned", since=1), age=age)
+    found = scaling(observe(GOOD_POD, hpas={Role.EDGE: failing}), GOOD_WORKER)
+    assert found is not None
+    assert found.status == status
 
 
 def test_a_live_pod_without_the_request_counts_over_its_template() -> None:

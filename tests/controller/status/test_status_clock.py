@@ -44,7 +44,7 @@ def sampled(since: float) -> Observed:
     failing = condition(
         "ScalingActive", "False", since, reason="FailedGetResourceMetric", message="did not receive metrics"
     )
-    return observe(PULLED, of=deployment(), hpas={Role.EDGE: hpa(failing)})
+    return observe(PULLED, of=deployment(), hpas={Role.EDGE: hpa(failing, age=since)})
 
 
 def next_turn(observed: Observed) -> float | None:

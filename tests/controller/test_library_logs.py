@@ -1,0 +1,70 @@
+"""What of the libraries' log comes through."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from controller.library_logs import MOST_KINDS, OncePerPeriod, quieten_libraries
+
+
+def record(message: str, name: str = "kopf.x", *arguments: object) -> logging.LogRecord:
+    return logging.LogRecord(name, logging.WARNING, "f.py", 1, message, arguments, None)
+
+
+def test_the_same_words_come_once_in_a_period_whatever_their_numbers() -> None:
+    now = 0.0
+    sparing = OncePerPeriod(lambda: now, period_s=60)
+    assert sparing.filter(record("attempt %d failed: %s", "kopf", 1, "refused"))
+    assert not sparing.filter(record("attempt %d failed: %s", "kopf", 2, "refused"))
+    assert sparing.filter(record("attempt 3 failed: timeout"))
+    now = 59.9
+    assert not sparing.filter(record("attempt 4 failed: refused"))
+    now = 60.0
+    assert sparing.filter(record("attempt 5 failed: refused"))
+    assert not sparing.filter(record("attempt 6 failed: refused"))
+
+
+def test_it_remembers_a_bounded_number_of_messages() -> None:
+    sparing = OncePerPeriod(lambda: 0.0)
+    words = [f"{chr(97 + first)}{chr(97 + second)}" for first in range(26) for second in range(26)]
+    assert all(sparing.filter(record(word)) for word in words)
+    assert len(sparing._said) <= MOST_KINDS < len(words)
+
+
+@pytest.fixture
+def root_handler() -> Iterator[list[str]]:
+    said: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(f"{record.name}: {record.getMessage()}")
+
+    handler = Keep()
+    names = ("kopf", "kubernetes.aio.leaderelection")
+    levels = {name: logging.getLogger(name).level for name in names}
+    root = logging.getLogger()
+    others, before = root.handlers[:], root.level
+    root.handlers[:] = [handler]
+    root.setLevel(logging.DEBUG)
+    yield said
+    root.handlers[:] = others
+    root.setLevel(before)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def test_the_framework_is_spared_and_our_own_log_is_not(root_handler: list[str]) -> None:
+    quieten_libraries(lambda: 0.0)
+    for _ in range(2):
+        logging.getLogger("kopf.activities").info("play by play")
+        logging.getLogger("kopf._cogs.clients.watching").warning("the watch failed after 1 s")
+        logging.getLogger("kubernetes.aio.leaderelection.leaderelection").error("Failed to update lock")
+        logging.getLogger("controller.term").warning("cannot list yet")
+    assert root_handler == [
+        "kopf._cogs.clients.watching: the watch failed after 1 s",
+        "controller.term: cannot list yet",
+        "controller.term: cannot list yet",
+    ]
