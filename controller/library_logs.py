@@ -13,6 +13,9 @@ from typing import Final
 REPEAT_S: Final = 60.0
 MOST_KINDS: Final = 500
 
+_IN_A_REQUEST: Final = "request_cancel_callback"
+"""The framework trips over its own feet when it is stopped between two requests; nothing is lost by it."""
+
 _NUMBER: Final = re.compile(r"\d+")
 
 
@@ -37,10 +40,15 @@ class OncePerPeriod(logging.Filter):
         return True
 
 
-def _as_warning(record: logging.LogRecord) -> None:
+def as_warning(record: logging.LogRecord) -> None:
     """Take a request that is tried again for no error: the framework does that for as long as it takes."""
     if record.levelno == logging.ERROR and "will retry" in record.getMessage():
         record.levelno, record.levelname = logging.WARNING, "WARNING"
+
+
+def _is_an_answer(record: logging.LogRecord) -> bool:
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is not None and kind.__module__.split(".")[0] in {"kopf", "aiohttp"}
 
 
 def quieten_libraries(clock: Callable[[], float]) -> None:
@@ -51,9 +59,13 @@ def quieten_libraries(clock: Callable[[], float]) -> None:
     sparing = OncePerPeriod(clock)
 
     def passes(record: logging.LogRecord) -> bool:
+        if record.name == "asyncio" and _IN_A_REQUEST in record.getMessage():
+            return False
         if not record.name.startswith("kopf"):
             return True
-        _as_warning(record)
+        as_warning(record)
+        if _is_an_answer(record):
+            record.exc_info = None  # only the way through the libraries; what was answered is in the message
         return sparing.filter(record)
 
     for handler in logging.getLogger().handlers:

@@ -31,10 +31,12 @@ class Parts:
 
 @dataclass(frozen=True)
 class Look:
-    """When the next pass is due, None if events will tell, and what of this one has to be tried again."""
+    """When the next pass is due, None if events will tell; what of this one has to be tried again; how it went."""
 
     after_s: float | None = None
     failure: ClusterError | NameTaken | None = None
+    blocked: bool = False
+    """A worker waits for something that is not there or cannot be used."""
 
 
 class Reconciler:
@@ -61,13 +63,13 @@ class Reconciler:
         if parsed.resource is None:
             # What exists stays as it is: a service that cannot be read is no reason to stop one that works.
             unread = Situation(None, findings, DesiredState(()), Outcome())
-            return Look(await self._parts.status.sync(key, document, unread))
+            return Look(await self._parts.status.sync(key, document, unread), blocked=True)
         wanted, unread_secret = await self._wanted(key, parsed.resource)
         outcome = await self._parts.children.sync(Owner(key.namespace, key.name, uid), wanted)
         again = await self._parts.status.sync(key, document, Situation(parsed.resource, findings, wanted, outcome))
         if outcome.contested:
             again = min(again or CONTESTED_PAUSE_S, CONTESTED_PAUSE_S)
-        return Look(again, outcome.failure or unread_secret)
+        return Look(again, outcome.failure or unread_secret, blocked=bool(wanted.blocked))
 
     async def _wanted(
         self, key: ServiceKey, service: JointInferenceService

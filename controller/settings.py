@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import socket
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, field_validator
 
 from controller.desired_state import DEFAULT_CONTROLLER_ADDRESS, DEFAULT_STORAGE_INITIALIZER_IMAGE, Placement
 from sedna_py.settings import Settings
+
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class ControllerSettings(Settings):
@@ -77,7 +80,17 @@ class ControllerSettings(Settings):
     @field_validator("namespaces", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+
+    @field_validator("namespaces")
+    @classmethod
+    def _are_namespaces(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [name for name in value if not _NAMESPACE.fullmatch(name)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} cannot be a namespace")
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod

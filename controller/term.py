@@ -72,6 +72,7 @@ class Term:
         self.store = Store()
         self.queue: WorkQueue[ServiceKey] = WorkQueue(time.monotonic)
         self._doubt = asyncio.Event()
+        self._said: dict[ServiceKey, str] = {}  # what kind of failure was told in the log
         self.intake = Intake(self.store, self.queue.add, self._doubt.set)
         self._cluster = Cluster(
             client, timeout_s=settings.request_timeout_s, observe=metrics.api_request, may_write=may_write
@@ -135,9 +136,9 @@ class Term:
             except ClusterError as failure:
                 failures += 1
                 hint = "; install the CRDs: kubectl apply -f crds/" if isinstance(failure, NotFound) else ""
-                if said != str(failure):
+                if said != _kind(failure):
                     _log.warning("cannot list yet: %s%s", failure, hint)
-                said = str(failure)
+                said = _kind(failure)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), SOON.delay_s(failures, 0.5))
             else:
@@ -173,9 +174,9 @@ class Term:
                 await self._compare()
                 await self.secrets.refresh()
             except ClusterError as failure:
-                if said != str(failure):
+                if said != _kind(failure):
                     _log.warning("the full comparison failed and is done again soon: %s", failure)
-                said = str(failure)
+                said = _kind(failure)
             except Exception:  # noqa: BLE001 - nobody would see that this task has ended
                 _log.exception("the full comparison: unexpected error; it is done again soon")
             else:
@@ -207,11 +208,19 @@ class Term:
             self.queue.add_after(key, look.after_s)
         if look.failure is None:
             self.queue.succeeded(key)
-            return "settled"
+            self._said.pop(key, None)
+            return "blocked" if look.blocked else "settled"
         delay = self.queue.retry(key, _backoff(look.failure))
         self._metrics.requeued()
-        _log.info("%s: %s; again in %.1f s", key, look.failure, delay)
+        # Once for each kind: while the API server is away, every service fails again every few seconds.
+        level = logging.DEBUG if self._said.get(key) == _kind(look.failure) else logging.INFO
+        self._said[key] = _kind(look.failure)
+        _log.log(level, "%s: %s; again in %.1f s", key, look.failure, delay)
         return "retried"
+
+
+def _kind(failure: ClusterError | NameTaken) -> str:
+    return f"{type(failure).__name__} {failure.code if isinstance(failure, ClusterError) else ''}"
 
 
 def _backoff(failure: ClusterError | NameTaken) -> Backoff:

@@ -23,9 +23,9 @@ Object = dict[str, Any]
 _BY_SERVER = ("name", "namespace", "uid", "resourceVersion", "managedFields", "deletionTimestamp")
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until the condition holds, for 2 s at most."""
-    async with asyncio.timeout(2):
+async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Wait until the condition holds. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - nobody sets an event for a test
             await asyncio.sleep(0.001)
 
@@ -101,7 +101,8 @@ class FakeCluster:
         self.told.append((key.kind, event, copy.deepcopy(live)))
         return copy.deepcopy(live)
 
-    def _called(self, call: str) -> None:
+    async def _called(self, call: str) -> None:
+        await asyncio.sleep(0)  # as every request lets others go on
         self.calls.append(call)
         if self.failures.get(call):
             raise self.failures[call].pop(0)
@@ -117,14 +118,14 @@ class FakeCluster:
         return None
 
     async def get_child(self, namespace: str, key: ChildKey) -> Object | None:
-        self._called(f"get {key}")
+        await self._called(f"get {key}")
         return self._answer(f"get {key}", self.objects.get((namespace, key)))
 
     async def apply_child(
         self, namespace: str, kind: ChildKind, manifest: Mapping[str, Any], uid: str | None
     ) -> Object:
         key = ChildKey(kind, manifest["metadata"]["name"])
-        self._called(f"apply {key}")
+        await self._called(f"apply {key}")
         live = self.objects.get((namespace, key))
         if uid and uid != (live or {"metadata": {"uid": None}})["metadata"]["uid"]:
             raise Conflict("uid mismatch", 409, "Conflict")
@@ -146,7 +147,7 @@ class FakeCluster:
         live["metadata"]["managedFields"] = [ours, *(entry for entry in entries if entry["fieldsV1"])]
 
     async def patch_child(self, namespace: str, key: ChildKey, operations: Sequence[Mapping[str, Any]]) -> Object:
-        self._called(f"patch {key}")
+        await self._called(f"patch {key}")
         live = self.objects[namespace, key]
         versions = [step["value"] for step in operations if step["path"] == "/metadata/resourceVersion"]
         if any(version != live["metadata"]["resourceVersion"] for version in versions):
@@ -163,7 +164,7 @@ class FakeCluster:
         return self._answer(f"patch {key}", self._changed(namespace, key, "MODIFIED"))
 
     async def delete_child(self, namespace: str, key: ChildKey, uid: str) -> bool:
-        self._called(f"delete {key}")
+        await self._called(f"delete {key}")
         live = self.objects.get((namespace, key))
         if live is None:
             return False
@@ -173,12 +174,12 @@ class FakeCluster:
         return True
 
     async def is_kept(self, namespace: str, name: str, uid: str) -> bool:
-        self._called(f"get service {name}")
+        await self._called(f"get service {name}")
         service = self.services.get((namespace, name), {"metadata": {}})["metadata"]
         return service.get("uid") == uid and "deletionTimestamp" not in service
 
     async def write_status(self, namespace: str, name: str, uid: str, status: Mapping[str, Any]) -> Object:
-        self._called(f"status {name}")
+        await self._called(f"status {name}")
         service = self.services.get((namespace, name))
         if service is None:
             raise NotFound("there is no such service", 404, "NotFound")
@@ -190,25 +191,25 @@ class FakeCluster:
         return self._answer(f"status {name}", service)
 
     async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
-        self._called("event")
+        await self._called("event")
         self.events.append(event)
 
     async def events_about(self, namespace: str, uid: str) -> list[Object]:
-        self._called(f"events of {uid}")
+        await self._called(f"events of {uid}")
         return self.pod_events.get(uid, [])
 
     async def secret_annotations(self, namespace: str, name: str) -> dict[str, str] | None:
-        self._called(f"get Secret {name}")
+        await self._called(f"get Secret {name}")
         return self._answer(f"get Secret {name}", self.secrets.get((namespace, name)))
 
     async def list_objects(self, api_version: str, plural: str, namespace: str | None, selector: str) -> list[Object]:
         call = f"list {plural}" + (f" in {namespace}" if namespace else "")
-        self._called(call)
+        await self._called(call)
         found = self.lists.get(plural, [])
         return self._answer(call, [item for item in found if namespace in {None, item["metadata"].get("namespace")}])
 
     async def watch_secret(self, namespace: str, name: str, seconds: int) -> aiohttp.ClientResponse:
-        self._called(f"watch Secret {name}")
+        await self._called(f"watch Secret {name}")
         response: aiohttp.ClientResponse = await self.watches.pop(0)(namespace, name)
         return response
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
-import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +18,6 @@ from controller import errors
 from controller.children import ChildKey, ChildKind
 from controller.cluster import Cluster, annotations_of
 from controller.errors import ClusterError, Conflict, Forbidden, NotFound, Refused, Unavailable
-from tests.controller.fakes import FakeCluster
 
 KEY = ChildKey(ChildKind.DEPLOYMENT, "d")
 DEPLOYMENTS = "/apis/apps/v1/namespaces/shop/deployments"
@@ -384,23 +381,3 @@ def test_requests_are_counted_by_resource_and_never_by_name() -> None:
         ("GET", "horizontalpodautoscalers", 200),
         ("POST", "events", 200),
     ]
-
-
-def test_the_fake_has_the_signatures_of_the_real_one() -> None:
-    for name, method in inspect.getmembers(Cluster, inspect.iscoroutinefunction):
-        if not name.startswith("_"):
-            assert inspect.signature(getattr(FakeCluster, name)) == inspect.signature(method), name
-
-
-def test_every_error_is_in_the_tree_at_its_place() -> None:
-    def below(kind: type[Exception], depth: int) -> list[tuple[int, str]]:
-        found = [(depth, kind.__name__)]
-        for child in kind.__subclasses__():
-            found += below(child, depth + 1)
-        return found
-
-    import controller.app  # with it all modules that may define one
-
-    assert controller.app.Controller
-    drawn = re.findall(r"^([│├└─ ]*)(\w+)(?:  .*|)$", (errors.__doc__ or "").split("\n\n", 1)[1], re.MULTILINE)
-    assert sorted((len(branch) // 4, name) for branch, name in drawn) == sorted(below(errors.ControllerError, 0))

@@ -23,7 +23,7 @@ def test_nothing_has_to_be_set() -> None:
     assert settings.placement == Placement()
 
 
-@pytest.mark.parametrize(("text", "namespaces"), [("a", ("a",)), (" a, b ,,c", ("a", "b", "c")), (",", ()), ("", ())])
+@pytest.mark.parametrize(("text", "namespaces"), [("a", ("a",)), (" a, b ,,c,a", ("a", "b", "c")), (",", ()), ("", ())])
 def test_namespaces_are_separated_by_commas(text: str, namespaces: tuple[str, ...]) -> None:
     assert read(WATCH_NAMESPACES=text).namespaces == namespaces
 
@@ -43,6 +43,8 @@ def test_a_log_level_may_be_written_small(text: str, level: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "advice"),
     [
+        ("WATCH_NAMESPACES", "shop,Other", "'Other' cannot be a namespace; write namespaces to serve"),
+        ("WATCH_NAMESPACES", "a/b", "'a/b' cannot be a namespace"),
         ("LEASE_DURATION_S", "3", "seconds without renewal"),
         ("LEASE_DURATION_S", "8.5", "seconds without renewal"),
         ("LEADER_ELECTION", "perhaps", "true, or false"),

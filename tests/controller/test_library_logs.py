@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.library_logs import MOST_KINDS, OncePerPeriod, quieten_libraries
+from controller.library_logs import MOST_KINDS, OncePerPeriod, as_warning, quieten_libraries
 
 
 def record(message: str, name: str = "kopf.x", *arguments: object) -> logging.LogRecord:
@@ -68,3 +68,13 @@ def test_the_framework_is_spared_and_our_own_log_is_not(root_handler: list[str])
         "controller.term: cannot list yet",
         "controller.term: cannot list yet",
     ]
+
+
+def test_a_request_that_is_tried_again_is_no_error() -> None:
+    failed = logging.LogRecord(
+        "kopf.api", logging.ERROR, "f", 1, "Request attempt #1 failed; will retry: GET x", (), None
+    )
+    given_up = logging.LogRecord("kopf.api", logging.ERROR, "f", 1, "Request attempt #9 failed; escalating", (), None)
+    for told in (failed, given_up):
+        as_warning(told)
+    assert [failed.levelname, given_up.levelname] == ["WARNING", "ERROR"]

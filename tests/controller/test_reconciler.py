@@ -47,13 +47,13 @@ def test_models_may_come_after_the_services_that_use_them() -> None:
     site.models.clear()
     site.restart()
     site.put(helmet())
-    site.reconcile()
+    assert site.reconcile().blocked
     assert [call for call in site.writes() if call.startswith("apply")] == [f"apply {FRONT}"]
     assert site.condition("EdgeReady")[1] == "ModelMissing"
     site.enqueued.clear()
     site.put_model(model("/models/yolo.xml", "m"))
     assert site.enqueued == [HELMET]
-    site.reconcile()
+    assert not site.reconcile().blocked
     assert [call for call in site.writes() if call.startswith("apply")] == [APPLIES[0], APPLIES[2]]
 
 

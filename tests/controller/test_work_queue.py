@@ -140,6 +140,15 @@ def test_a_failing_key_waits_longer_each_time_until_it_succeeds() -> None:
     assert keys.retry("a", backoff) == 1
 
 
+def test_a_failure_of_another_kind_begins_with_its_own_first_wait() -> None:
+    keys = queue()
+    away, refused = Backoff(first_s=1, most_s=5), Backoff(first_s=2, most_s=60)
+    for _ in range(10):
+        keys.retry("a", away)
+    assert [keys.retry("a", refused) for _ in range(3)] == [2, 4, 8]
+    assert keys.retry("a", away) == 1
+
+
 @pytest.mark.parametrize(
     ("failures", "spread", "seconds"), [(1, 0.0, 0.8), (1, 1.0, 1.2), (3, 0.5, 4.0), (60, 1.0, 72.0)]
 )

@@ -19,7 +19,7 @@ def churn(site: PlayedSite, helmet: WatchedService, step: int) -> None:
     helmet.label("step", str(step))
     for pods in (helmet.edge, helmet.cloud):
         [pod] = helmet.kubelet.pods(pods)
-        helmet.kubectl("annotate", "pod", pod["metadata"]["name"], f"step={step}", "--overwrite")
+        helmet.annotate_pod(pod["metadata"]["name"], "step", str(step))
     node = {"metadata": {"labels": {"step": str(step)}}}
     assert site.cluster.patch(f"/api/v1/nodes/{pod['spec']['nodeName']}", MERGE, node).is_success
     model = {"metadata": {"annotations": {"step": str(step)}}}
@@ -99,7 +99,8 @@ def test_an_event_has_what_tools_look_for(played_site):
     assert event["source"]["component"] == "jointinferenceservice-controller"  # as upstream's
     assert event["reportingInstance"] == "controller-under-test"
     assert event["count"] == 1
-    assert event["firstTimestamp"] == event["lastTimestamp"] != None  # noqa: E711
+    assert event["firstTimestamp"]
+    assert event["firstTimestamp"] == event["lastTimestamp"]
     assert event["message"] == f"cloud worker: {condition_of(document['status'], 'CloudReady')['message']}"
     helmet.kubelet.play(helmet.cloud, ready)
     assert helmet.wait_for_event("Ready", count=3)["type"] == "Normal"

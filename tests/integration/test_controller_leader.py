@@ -191,6 +191,7 @@ def test_the_standby_takes_over_from_a_leader_killed_in_a_storm(pair):
     storm = Storm(pair.scene, random.Random(2), deletes=False)
     storm.begin(services=5)
     storm.blow(15)
+    seconds_until(lambda: pair.child_writes(pair.first), "the leader to write")
     pair.first.crash()
     pair.scene.create("jointinferenceservices", storm_service("after-the-crash"))
     took = seconds_until(lambda: complete(pair, "after-the-crash"), "a service made after the crash", 30)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sedna_py.api.child_names import NAME_LABEL
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.controller_process import ControllerProcess
 from tests.integration.played_kubelet import PlayedKubelet, WorkerPods
@@ -81,6 +82,11 @@ class PlayedSite:
             self.controller, f'sedna_controller_api_requests_total{{code="2xx",resource="{resource}",verb="{verb}"}}'
         )
 
+    def refusals(self) -> float:
+        """Return how many applications of a Deployment the API server has refused."""
+        start = 'sedna_controller_api_requests_total{code="4xx",resource="deployments",verb="PATCH"}'
+        return metric_sum(self.controller, start)
+
     def reconciles(self) -> float:
         """Return how many passes over a service there were."""
         return metric_sum(self.controller, "sedna_controller_reconciles_total{")
@@ -122,6 +128,18 @@ class WatchedService:
         for name in names or ("little", "big"):
             self.cluster.post(f"{ROOT}/{self.namespace}/models", model(name))
 
+    def patch_model(self, name: str, spec: Object) -> None:
+        path = f"{ROOT}/{self.namespace}/models/{name}"
+        reply = self.cluster.patch(path, MERGE, {"spec": spec})
+        assert reply.is_success, reply.text
+
+    def children(self) -> list[tuple[str, str, int]]:
+        """Return kind, name and generation of the service's children."""
+        label = f"{NAME_LABEL}={self.name}"
+        said = self.kubectl("get", "deployments,services,hpa", "-l", label, "-o", "json")
+        items = json.loads(said)["items"]
+        return [(one["kind"], one["metadata"]["name"], one["metadata"].get("generation", 1)) for one in items]
+
     def patch(self, spec: Object) -> None:
         """Change fields of the spec; those with None go."""
         reply = self.cluster.patch(self.path, MERGE, {"spec": spec})
@@ -136,6 +154,12 @@ class WatchedService:
     def label(self, name: str, value: str) -> None:
         """Put a label on the service, which means nothing to the controller."""
         reply = self.cluster.patch(self.path, MERGE, {"metadata": {"labels": {name: value}}})
+        assert reply.is_success, reply.text
+
+    def annotate_pod(self, pod: str, name: str, value: str) -> None:
+        """Put an annotation on a pod, which means nothing to the controller but comes as an event."""
+        body = {"metadata": {"annotations": {name: value}}}
+        reply = self.cluster.patch(f"/api/v1/namespaces/{self.namespace}/pods/{pod}", MERGE, body)
         assert reply.is_success, reply.text
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
