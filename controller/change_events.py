@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -75,9 +75,10 @@ def _condition_events(old_status: LiveObject, new_status: LiveObject) -> Iterato
 
 def _condition_event(before: LiveObject, after: LiveObject) -> ChangeEvent | None:
     was, now = text(before, "reason"), text(after, "reason")
-    if (was, before.get("status")) == (now, after.get("status")) or now == Reason.STARTING:
+    held = before.get("status") == after.get("status")
+    if (held and was == now) or now == Reason.STARTING:
         return None
-    if _goes_without_saying(was, now):
+    if _goes_without_saying(was, now) or _is_about_the_spec(text(after, "type"), {was, now} if held else {now}):
         return None
     kind: Literal["Normal", "Warning"] = "Normal" if now in _PLAIN else "Warning"
     subject = _SUBJECTS.get(text(after, "type"), text(after, "type"))
@@ -87,3 +88,8 @@ def _condition_event(before: LiveObject, after: LiveObject) -> ChangeEvent | Non
 def _goes_without_saying(was: str, now: str) -> bool:
     """Tell whether the change is only what everybody expects; a service that has been accepted or scales anew is that."""
     return now in {Reason.ACCEPTED, Reason.SCALING} and was in {"", Reason.STARTING, Reason.AT_LIMIT}
+
+
+def _is_about_the_spec(kind: str, reasons: Collection[str]) -> bool:
+    """Tell whether a worker only repeats what the Event about the spec says."""
+    return kind != SPEC_ACCEPTED and Reason.INVALID_SPEC in reasons

@@ -20,6 +20,7 @@ from controller.reports import RoutedReport
 from controller.settings import ControllerSettings
 from controller.status.cause import Cause
 from controller.status.clock import Clock
+from controller.status.live import block
 from controller.status.observed import Observed
 from controller.status.questions import PodQuestion, questions
 from controller.status.service_status import (
@@ -162,10 +163,10 @@ class StatusSync:
         uid, version = document["metadata"]["uid"], _version(document)
         record = self._records.get(uid)
         if record is None:
-            written = document.get("status") or {}
+            written = block(document, "status")
             record = self._records[uid] = _Record(written, now, version, Totals.from_status(written))
         elif version > record.version:  # somebody else may have written over it
-            record.written, record.version = document.get("status") or {}, version
+            record.written, record.version = block(document, "status"), version
         return record
 
     def _remember(self, record: _Record, outcome: Outcome) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -72,6 +72,14 @@ def test_events_of_one_moment_have_different_names() -> None:
     made = {event_object(service(), event, NOW, "p")["metadata"]["name"] for event in (GOOD, *others)}
     made.add(event_object(service("u2"), GOOD, NOW, "p")["metadata"]["name"])
     assert len(made) == 4
+
+
+def test_names_are_in_the_order_in_which_things_happened() -> None:
+    desk = Desk()
+    desk.write(12)
+    asyncio.run(desk.writer.write(service(), [GOOD], NOW + timedelta(seconds=1)))
+    names_written = [event["metadata"]["name"] for event in desk.cluster.events]
+    assert names_written == sorted(set(names_written))
 
 
 def test_a_service_has_a_burst_and_then_one_event_per_interval() -> None:

@@ -145,6 +145,17 @@ def test_a_status_that_somebody_else_wrote_is_put_right() -> None:
     assert site.cluster.services[HELMET]["status"]["phase"] == "Starting"
 
 
+def test_a_status_that_is_no_mapping_at_all_is_written_anew() -> None:
+    site = begun()
+    site.cluster.services[HELMET]["status"] = {}
+    site.restart()
+    site.put({**helmet(), "status": "lost"})
+    site.reconcile()
+    Clock.forward(60)
+    site.reconcile()
+    assert site.cluster.services[HELMET]["status"]["phase"] == "Starting"
+
+
 def test_fields_that_end_are_removed() -> None:
     site = begun()
     site.put(helmet(generation=2, changes=HPA))

@@ -103,7 +103,9 @@ class Service:
 
     def key(self, kind: ChildKind, role: Role = Role.CLOUD) -> ChildKey:
         """Return one of them."""
-        return next(key for key in self.child_keys() if key.kind is kind and (kind is ChildKind.SERVICE or role in key.name))
+        return next(
+            key for key in self.child_keys() if key.kind is kind and (kind is ChildKind.SERVICE or role in key.name)
+        )
 
     def child(self, key: ChildKey) -> Object | None:
         """Return a child that is not being deleted, or None."""

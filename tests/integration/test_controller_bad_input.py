@@ -149,13 +149,14 @@ def assert_refused(helmet: WatchedService, status: Object) -> None:
 def test_none_of_them_is_looked_at_again(lax, created):
     for helmet in created.values():
         helmet.wait(lambda status: "observedGeneration" in status, "a status")
-    before = lax.reconciles()
+    reconciles, requeues = lax.reconciles(), lax.requeues()
     time.sleep(QUIET_S)  # what must not happen cannot be waited for
-    assert lax.reconciles() == before
+    assert lax.requeues() == requeues == 0
+    assert lax.reconciles() <= reconciles + len(created)  # a watch that begins anew shows everything once more
 
 
 def test_a_good_service_that_is_edited_into_a_bad_one_goes_on_as_it_was(lax):
-    helmet = lax.running(edge={"hpa": {"maxReplicas": 3}})
+    helmet = lax.running(edge=SCALED)
     children = helmet.children()
     assert len(children) == 4
     helmet.patch({"edgeWorker": {"hpa": {"maxReplicas": 0}}, "cloudWorker": {"template": {"spec": {"containers": []}}}})
@@ -172,22 +173,21 @@ def test_a_good_service_that_is_edited_into_a_bad_one_goes_on_as_it_was(lax):
     )
     assert helmet.children() == children
 
-    helmet.patch(service("helmet", edge={"hpa": {"maxReplicas": 3}})["spec"])
+    helmet.patch(service("helmet", edge=SCALED)["spec"])
     helmet.wait_for_phase("Running")
+    helmet.wait_for_event("Accepted")
     assert helmet.reasons()[-2:] == ["InvalidSpec", "Accepted"]
     assert helmet.children() == children
 
 
+SCALED = {"hpa": {"maxReplicas": 3}, "container_fields": {"resources": {"requests": {"cpu": "1"}}}}
 TEMPLATES: dict[str, tuple[Object, str]] = {
     "a volume that is not there": (
         {"container_fields": {"volumeMounts": [{"name": "output", "mountPath": "/output"}]}},
         'spec.template.spec.containers[0].volumeMounts[0].name: Not found: "output"',
     ),
-    "a quantity that is none": (
-        {"container_fields": {"resources": {"limits": {"memory": "2 GB"}}}},
-        "quantities must match the regular expression",
-    ),
-    "a field of another type": ({"spec": {"hostNetwork": "yes"}}, "hostNetwork"),
+    "a time that is none": ({"spec": {"terminationGracePeriodSeconds": "soon"}}, "terminationGracePeriodSeconds"),
+    "a word that is none": ({"spec": {"dnsPolicy": "Cluster"}}, 'Unsupported value: "Cluster"'),
     "a name that is none": ({"container_fields": {"name": "Little Model"}}, "a lowercase RFC 1123 label"),
 }
 
@@ -200,8 +200,6 @@ def test_a_template_that_only_the_api_server_refuses_stops_one_worker(lax, title
     helmet.wait(lambda status: condition_of(status, "CloudReady").get("status") == "True", "the other worker")
     status = helmet.status()
     said = condition_of(status, "EdgeReady")
-    if condition_of(status, "SpecAccepted")["status"] == "False":
-        raise AssertionError(f"the schema has it already: {condition_of(status, 'SpecAccepted')}")
     assert (said["status"], said["reason"]) == ("False", "Refused")
     assert said["message"].startswith("Deployment helmet-deployment-edge: ")
     assert words in said["message"]
@@ -226,7 +224,7 @@ def test_a_refused_template_is_tried_again_ever_more_rarely(lax):
 
 
 MODELS = {
-    "an url that is none": ({"url": "/a%zz"}, "has a % that begins no escape; write %25 for a percent sign"),
+    "an url that is none": ({"url": "/a%zz"}, "where %zz is not an escape; write %25 for a percent sign"),
     "no url": ({}, "spec.url"),
     "nothing at all": (None, "spec"),
     "a number": ({"url": 5}, "spec.url"),
@@ -249,7 +247,7 @@ def test_a_model_that_cannot_be_used_stops_its_worker_only(lax, title):
 
 
 GARBAGE: list[Any] = [
-    "lost",
+    {"edge": "lost", "cloud": ["lost"], "metrics": "lost", "workers": 5, "observedGeneration": "x"},
     {"conditions": "x", "phase": 7, "metrics": [None, {"key": "inferenceNumber", "value": "many"}], "workers": {}},
     {"conditions": [{"type": "EdgeReady"}, 5, {"type": "Failed", "status": "True"}], "startTime": "yesterday"},
 ]
@@ -258,8 +256,7 @@ GARBAGE: list[Any] = [
 @pytest.mark.parametrize("status", GARBAGE)
 def test_a_status_full_of_rubbish_is_written_anew(lax, status):
     helmet = lax.service()
-    document = {**service("helmet"), "spec": service("helmet")["spec"]}
-    helmet.create(document)
+    helmet.create(service("helmet"))
     helmet.cluster.patch(f"{helmet.path}/status", MERGE, {"status": status})
     helmet.wait_for_phase("Running")
     assert helmet.status()["conditions"][-1]["type"] == "Running"

@@ -10,7 +10,6 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,13 @@ import pytest
 
 from controller.children import ChildKind
 from controller.cluster import FIELD_MANAGER
-from sedna_py.api.child_names import NAME_LABEL
+from sedna_py.api.child_names import Role
 from tests.cluster.audit import ApiWrite
 from tests.cluster.binaries import Binaries
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.normalise import normalise
+from tests.integration.played_kubelet import PlayedKubelet
 from tests.integration.replica import Replica, seconds_until
-from tests.integration.service_on_cluster import MERGE
 from tests.integration.services import (
     SERVICES,
     SOON_S,
@@ -42,7 +41,8 @@ Object = dict[str, Any]
 QUIET_S = float(os.environ.get("SEDNA_QUIET_SECONDS", "12"))
 EDITS = 100
 REST_S = 3.0
-PODS = "/api/v1/namespaces/{}/pods"
+NODE = "played"
+ON_NODE: Object = {f"{role}Worker": {"template": {"spec": {"nodeName": NODE}}} for role in Role}
 DEPLOYMENT, HPA = ChildKind.DEPLOYMENT, ChildKind.HPA
 PLURALS = {kind.plural for kind in ChildKind}
 NO_HPA: Object = {"cloudWorker": {"hpa": None}, "edgeWorker": {"hpa": None}}
@@ -53,6 +53,14 @@ def audited(kubernetes_binaries: Binaries, tmp_path_factory: pytest.TempPathFact
     """A control plane of our own, which writes down who writes."""
     with ControlPlane(kubernetes_binaries, tmp_path_factory.mktemp("audited"), audit=True) as running:
         yield running
+
+
+@pytest.fixture
+def node(audited: ControlPlane) -> Iterator[PlayedKubelet]:
+    """A node on which every pod serves: one that never starts is news after ten minutes."""
+    with PlayedKubelet(audited) as kubelet:
+        kubelet.register(NODE)
+        yield kubelet
 
 
 @pytest.fixture
@@ -78,46 +86,30 @@ def controller(site: Site, tmp_path: Path) -> Iterator[Replica]:
 
 def all_sorts(site: Site) -> list[Service]:
     """Create services of every sort: whole, without autoscalers, with a download, and such as lack something."""
-    whole = site.service("whole")
-    bare = site.service("bare", NO_HPA)
     odd = {
         "metadata": {"labels": {"a": "b"}},
         "spec": {"nodeSelector": {}, "tolerations": [], "restartPolicy": "Always"},
     }
-    unusual = site.service("unusual", {"edgeWorker": {"template": odd}})
     # The metric of its autoscaler cannot be had: no container has a request.
     container = {"name": "big-model", "image": "i", "resources": {}}
-    unscaled = site.service("unscaled", {"cloudWorker": {"template": {"spec": {"containers": [container]}}}})
-    waiting = site.service("waiting", models=False)
-    *models, document = example_documents("helmet_detection_hpa", "fetching")
+    changes: dict[str, Object] = {
+        "whole": {},
+        "bare": NO_HPA,
+        "unusual": {"edgeWorker": {"template": odd}},
+        "unscaled": {"cloudWorker": {"template": {"spec": {"containers": [container]}}}},
+    }
+    made = [site.service(name, merged(ON_NODE, change)) for name, change in changes.items()]
+    *models, _ = example_documents("helmet_detection_hpa", "fetching")
     site.kubectl("create", "secret", "generic", "store", "--from-literal=ACCESS_KEY_ID=a")
     site.kubectl("annotate", "secret", "store", "s3-endpoint=store:9000")
     for model in models:
-        fetched = {"spec": {"url": "s3://bucket/model.pb", "credentialName": "store"}}
-        site.create("models", merged(model, fetched))
-    site.create(SERVICES, document)
-    made = [whole, bare, unusual, unscaled, Service(site, "fetching")]
+        site.create("models", merged(model, {"spec": {"url": "s3://bucket/model.pb", "credentialName": "store"}}))
+    made.append(site.service("fetching", ON_NODE, models=False))
     for service in made:
         service.settle()
-        seconds_until(lambda service=service: has_started(service), f"pods of {service.name} that serve", 30)
+    waiting = site.service("waiting", models=False)
     seconds_until(lambda: waiting.condition("CloudReady").get("reason") == "ModelMissing", "the one that waits", SOON_S)
     return [*made, waiting]
-
-
-def has_started(service: Service) -> bool:
-    """Say what a node would say, that each pod serves; return whether the service has heard of it.
-
-    Pods that never start are news after ten minutes.
-    """
-    pods = service.site.cluster.get(f"{PODS.format(service.site.namespace)}?labelSelector={NAME_LABEL}={service.name}")
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    ready = {"type": "Ready", "status": "True", "lastTransitionTime": now}
-    for pod in pods["items"]:
-        if pod["status"]["phase"] != "Running":
-            path = f"{PODS.format(service.site.namespace)}/{pod['metadata']['name']}/status"
-            body = {"status": {"phase": "Running", "startTime": now, "conditions": [ready]}}
-            assert service.site.cluster.patch(path, MERGE, body).is_success
-    return all(service.status().get(side, {}).get("ready") == "1/1" for side in ("cloud", "edge"))
 
 
 def of_the_controller(audited: ControlPlane) -> list[ApiWrite]:
@@ -175,12 +167,13 @@ def written_by_others(audited: ControlPlane) -> set[str]:
 
 
 def wait_for_rest(services: list[Service], audited: ControlPlane) -> None:
-    """Wait until the last status is written: an autoscaler that gets no samples is given time before that is news."""
+    """Wait until the last status is written: all pods serve, and no autoscaler has a metric."""
     witness, quiet_since = Witness(audited), time.monotonic()
+    started = [service for service in services if service.child(service.key(DEPLOYMENT))]
 
     def is_at_rest() -> bool:
         nonlocal quiet_since
-        conditions = [condition for service in services for condition in service.status()["conditions"]]
+        conditions = [condition for service in started for condition in service.status()["conditions"]]
         if witness.new() or any(condition.get("reason") == "Starting" for condition in conditions):
             quiet_since = time.monotonic()
         return time.monotonic() - quiet_since > REST_S
@@ -200,7 +193,9 @@ def disturb(services: list[Service], edits: Iterator[int], seconds: float) -> No
 
 
 @pytest.mark.timeout(QUIET_S + 240)
-def test_nothing_is_written_while_nothing_changes(audited: ControlPlane, site: Site, controller: Replica) -> None:
+def test_nothing_is_written_while_nothing_changes(
+    audited: ControlPlane, site: Site, controller: Replica, node: PlayedKubelet
+) -> None:
     services = all_sorts(site)
     assert any(write.resource == "deployments" for write in of_the_controller(audited)), "the audit log is not ours"
     wait_for_rest(services, audited)

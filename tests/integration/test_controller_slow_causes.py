@@ -193,6 +193,7 @@ def test_readiness_that_stays_away_becomes_a_failure_after_20_s(lost):
     assert 18 <= (failed - events["NotReady"]).total_seconds() <= 22  # and the event came at once
     helmet.kubelet.play(helmet.edge, ready)
     helmet.wait_for_phase("Running")
+    helmet.wait_for_event("Ready", count=3)
     assert helmet.reasons()[-2:] == ["NotReady", "Ready"]
 
 

@@ -96,6 +96,7 @@ def faulty(played_site: PlayedSite) -> dict[str, WatchedService]:
 def test_a_fault_of_the_edge_is_named_and_clears_by_itself(title, faulty):
     fault, helmet = FAULTS[title], faulty[title]
     helmet.wait_for_phase("Running")
+    helmet.wait_for_event("Ready", count=2)
     [pod] = helmet.kubelet.pods(helmet.edge)
     before, events_before = helmet.version(), helmet.reasons()
 
@@ -111,6 +112,7 @@ def test_a_fault_of_the_edge_is_named_and_clears_by_itself(title, faulty):
 
     seen = [summary(status) for status in helmet.history(before)]
     assert seen == [(fault.reason, "Failed", "Failed"), ("Ready", "Running", "Running")]
+    helmet.wait_for_event("Ready", count=3)
     assert helmet.reasons()[len(events_before) :] == [fault.reason, "Ready"]
     assert "hunter2" not in str(helmet.history(before)) + str(helmet.events())
 

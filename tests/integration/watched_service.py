@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sedna_py.api.child_names import NAME_LABEL
+from sedna_py.metrics import names
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.controller_process import ControllerProcess
 from tests.integration.played_kubelet import PlayedKubelet, WorkerPods
@@ -79,17 +80,21 @@ class PlayedSite:
     def requests(self, verb: str, resource: str) -> float:
         """Return how many such requests of the controller the API server has answered well."""
         return metric_sum(
-            self.controller, f'sedna_controller_api_requests_total{{code="2xx",resource="{resource}",verb="{verb}"}}'
+            self.controller, f'{names.CONTROLLER_API_REQUESTS}{{code="2xx",resource="{resource}",verb="{verb}"}}'
         )
 
     def refusals(self) -> float:
         """Return how many applications of a Deployment the API server has refused."""
-        start = 'sedna_controller_api_requests_total{code="4xx",resource="deployments",verb="PATCH"}'
+        start = f'{names.CONTROLLER_API_REQUESTS}{{code="4xx",resource="deployments",verb="PATCH"}}'
         return metric_sum(self.controller, start)
+
+    def requeues(self) -> float:
+        """Return how many passes had to be tried again."""
+        return metric_sum(self.controller, f"{names.CONTROLLER_REQUEUES} ")
 
     def reconciles(self) -> float:
         """Return how many passes over a service there were."""
-        return metric_sum(self.controller, "sedna_controller_reconciles_total{")
+        return metric_sum(self.controller, f"{names.CONTROLLER_RECONCILES}{{")
 
     def running(self, name: str = "helmet", **workers: Object) -> WatchedService:
         """Return a service that runs."""
