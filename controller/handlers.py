@@ -15,6 +15,7 @@ from sedna_py.api.child_names import NAME_LABEL
 
 GROUP: Final = "sedna.io"
 VERSION: Final = "v1alpha1"
+OURS: Final = frozenset({"jointinferenceservices", "models"})
 CHILDREN: Final = {kind.plural: kind for kind in ChildKind}
 
 
@@ -142,16 +143,14 @@ def _watch_children(registry: kopf.OperatorRegistry, intake: Intake, resource: C
         intake.watched(event, partial(intake.child, resource))
 
 
-def make_settings(
-    *, cluster_wide: bool = True, server_timeout_s: int = 300, failed: Callable[[], None] = lambda: None
-) -> kopf.OperatorSettings:
+def make_settings(*, server_timeout_s: int = 300, failed: Callable[[], None] = lambda: None) -> kopf.OperatorSettings:
     """Return the framework's settings: it writes nothing by itself, and it waits for the API server as long as it takes.
 
     `failed` is called after each of its requests that failed and is made again.
     """
     settings = kopf.OperatorSettings()
-    # It watches CRDs and namespaces for those that come and go, which a namespaced installation may not.
-    settings.scanning.disabled = not cluster_wide
+    # It would follow CRDs, miss those that are announced before they are served, and never look again. We begin anew.
+    settings.scanning.disabled = True
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.persistence.diffbase_storage = _NoDiff()

@@ -22,7 +22,12 @@ from sedna_py.api.joint_inference_service import CloudWorker
 # The first sample of a new pod takes until the metrics server has read it twice.
 _FIRST_SAMPLE_S: Final = 25.0
 _NO_SAMPLE_YET: Final = ("did not receive metrics", "no metrics returned", "no pods returned by selector")
-_API_MISSING: Final = ("could not find the requested resource", "unable to handle the request", "no matches for kind")
+_API_MISSING: Final = (
+    "could not find the requested resource",
+    "unable to handle the request",
+    "no matches for kind",
+    "no custom metrics API",
+)
 _RESOURCE_FAILURES: Final = frozenset({"FailedGetResourceMetric", "FailedGetContainerResourceMetric"})
 
 

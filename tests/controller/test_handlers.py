@@ -195,7 +195,7 @@ def test_each_handler_takes_its_event_to_the_store() -> None:
 
 
 def test_the_framework_writes_nothing_and_waits_for_the_server_without_an_end() -> None:
-    settings = make_settings(cluster_wide=True, failed=lambda: None)
+    settings = make_settings(failed=lambda: None)
     assert not settings.posting.enabled
     assert settings.peering.standalone
     waits = list(itertools.islice(iter(settings.networking.error_backoffs), 50))

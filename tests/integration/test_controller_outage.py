@@ -89,6 +89,7 @@ def site(request: pytest.FixtureRequest, fragile: Fragile, tmp_path: Path) -> It
 @pytest.fixture
 def settled(site: Site) -> Site:
     """A site with five services and all that they ask for."""
+    install_crds(site.plane)  # another test may have taken them away
     Storm(site.scene, random.Random(0)).begin(services=5)
     site.controller.start()
     site.settle()
@@ -163,7 +164,7 @@ def services_there(site: Site) -> int:
 
 @pytest.mark.parametrize("site", SCOPES.values(), ids=SCOPES.keys(), indirect=True)
 def test_the_crds_may_come_after_the_controller_and_be_replaced_while_it_runs(site):
-    site.plane.kubectl("delete", "-f", str(ROOT / "crds"))
+    site.plane.kubectl("delete", "--ignore-not-found", "-f", str(ROOT / "crds"))
     site.controller.start()
     seconds_until(lambda: "install the CRDs" in site.controller.log(), "a controller that says what is missing")
     pid = site.controller.pid

@@ -164,3 +164,21 @@ def test_a_pod_deleted_by_hand_is_no_failure(played_site):
     helmet.wait_for_phase("Running")
     helmet.label("seen", "yes")
     assert_never_failed(status for status in helmet.history(before) if status)
+
+
+TARGET = {"type": "AverageValue", "averageValue": "5"}
+MISSING_APIS = {
+    "Pods": ({"pods": {"metric": {"name": "rps"}, "target": TARGET}}, "custom.metrics.k8s.io"),
+    "External": ({"external": {"metric": {"name": "lag"}, "target": TARGET}}, "external.metrics.k8s.io"),
+}
+
+
+@pytest.mark.parametrize("kind", MISSING_APIS)
+def test_a_metric_whose_api_nobody_serves_says_what_to_install(played_site, kind):
+    metric, api = MISSING_APIS[kind]
+    helmet = played_site.service()
+    helmet.create(service("helmet", edge={"hpa": {"maxReplicas": 2, "metrics": [{"type": kind, **metric}]}}))
+    words = f"no server answers {api}; install one that has the metric"
+    helmet.wait_for("EdgeScaling", "MetricUnavailable", f"FailedGet{kind}Metric", words)
+    helmet.wait_for_phase("Degraded")
+    assert helmet.status()["conditions"][-1]["type"] == "Running"

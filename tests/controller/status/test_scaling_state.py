@@ -102,7 +102,14 @@ CASES = {
         "container a of Pod p",
     ),
     "no custom metrics": (
-        [ABLE, inactive("FailedGetPodsMetric", "the server could not find the requested resource")],
+        [
+            ABLE,
+            inactive(
+                "FailedGetPodsMetric",
+                "unable to get metric rps: unable to fetch metrics from custom metrics API: no custom metrics API"
+                " (custom.metrics.k8s.io) registered",
+            ),
+        ],
         "False",
         Reason.METRIC_UNAVAILABLE,
         "no server answers custom.metrics.k8s.io",
