@@ -14,9 +14,8 @@ from controller.connection import connect
 from controller.http_api import HttpApi, HttpApiHooks
 from controller.leader import Elector
 from controller.metrics import ControllerMetrics
-from controller.reports import Directory, RoutedReport
+from controller.reports import RoutedReport
 from controller.settings import ControllerSettings
-from controller.store import ServiceKey
 from controller.tasks import first_of
 from controller.term import Term
 
@@ -120,7 +119,7 @@ class Controller:
             leads=lambda: self._term is not None,
             leader_address=lambda: self._elector.leader_address() if self._elector else None,
             accept=self._accept,
-            directory=Directory(service_of_pod=self._service_of_pod, has_service=self._has_service),
+            service_of_pod=self._service_of_pod,
         )
 
     def _accept(self, report: RoutedReport) -> bool:
@@ -129,6 +128,3 @@ class Controller:
     def _service_of_pod(self, namespace: str, name: str) -> str | None:
         key = self._term.store.service_of_pod(namespace, name) if self._term else None
         return key.name if key else None
-
-    def _has_service(self, namespace: str, name: str) -> bool:
-        return self._term is not None and ServiceKey(namespace, name) in self._term.store.services

@@ -19,7 +19,7 @@ from yarl import URL
 
 from controller.errors import ControllerError
 from controller.metrics import ControllerMetrics, ReportOutcome
-from controller.reports import Directory, RoutedReport, route
+from controller.reports import RoutedReport, ServiceOfPod, route
 from sedna_py.errors import BodyTooLarge, MalformedBody
 from sedna_py.protocol.worker_report import MAX_REPORT_BYTES, ROUTE, answer_body, parse_report, report_path
 
@@ -44,7 +44,7 @@ class HttpApiHooks:
     leads: Callable[[], bool]
     leader_address: Callable[[], str | None]
     accept: Callable[[RoutedReport], bool]
-    directory: Directory
+    service_of_pod: ServiceOfPod
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ class _ReportRoute:
             return _Answer(400, "the report was cut off", "refused", close=True)
         if not self._hooks.leads():
             return await self._pass_on(request, report.worker, body)
-        routed = route(report, self._hooks.directory)
+        routed = route(report, self._hooks.service_of_pod)
         counted = routed is not None and self._hooks.accept(routed)
         return _Answer(200, "OK", "accepted" if counted else "unrouted")
 

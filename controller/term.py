@@ -36,10 +36,10 @@ SOON: Final = Backoff(first_s=0.5, most_s=10.0)
 UNTIL_FREE: Final = Backoff(first_s=0.5, most_s=5.0)
 """For a name that is taken: an object without our labels is in no watch, so only another look tells that it is gone."""
 
-PERHAPS: Final = Backoff(first_s=0.5, most_s=60.0)
+PERHAPS: Final = Backoff(first_s=0.5, most_s=25.0)
 """For what is not allowed: an API server that has just started says so to everybody, a quota means it."""
 
-PATIENT: Final = Backoff(first_s=2.0, most_s=60.0)
+PATIENT: Final = Backoff(first_s=2.0, most_s=25.0)
 """For what it refused: only a change elsewhere can help, and most of those come as events."""
 
 DOUBT_S: Final = (2.0, 6.0)

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from controller.errors import ControllerError
 from controller.http_api import FORWARDED, HttpApi, HttpApiHooks, HttpApiLimits
 from controller.metrics import ControllerMetrics
-from controller.reports import Directory, RoutedReport
+from controller.reports import RoutedReport
 from sedna_py.metrics import names
 
 POD = "helmet-deployment-edge-6d4f8b-x2x4z"
@@ -41,14 +41,13 @@ class Replica:
 
     async def __aenter__(self) -> Replica:
         self.registry = CollectorRegistry()
-        directory = Directory(lambda *_: None, lambda _, service: service == "helmet")
         hooks = HttpApiHooks(
             not_alive=lambda: self.not_alive,
             not_ready=lambda: self.not_ready,
             leads=lambda: self.leads,
             leader_address=lambda: self.leader,
             accept=self.accept,
-            directory=directory,
+            service_of_pod=lambda _, pod: "helmet" if pod.startswith("helmet-") else None,
         )
         self.api = HttpApi(hooks, ControllerMetrics(self.registry), self.limits)
         self.port = await self.api.start("127.0.0.1", 0)
@@ -283,7 +282,7 @@ def test_connections_are_bounded():
 def test_a_taken_port_is_one_line():
     async def scenario(replica: Replica) -> None:
         second = HttpApi(
-            HttpApiHooks(*[lambda: None] * 5, directory=Directory(lambda *_: None, lambda *_: False)),
+            HttpApiHooks(*[lambda: None] * 5, service_of_pod=lambda *_: None),
             ControllerMetrics(CollectorRegistry()),
         )
         with pytest.raises(

@@ -227,10 +227,10 @@ def test_a_failure_that_passes_is_tried_again_soon(on_stage: Play, failure: Clus
     [
         (Unavailable("busy"), [0.6, 1.2, 2.4], 10),
         (Conflict("changed"), [0.6, 1.2, 2.4], 10),
-        (Forbidden("the API server has just started"), [0.6, 1.2, 2.4], 60),
+        (Forbidden("the API server has just started"), [0.6, 1.2, 2.4], 25),
         (NameTaken("theirs"), [0.6, 1.2, 2.4], 5),
-        (Refused("bad port"), [2.4, 4.8, 9.6], 60),
-        (NotFound("no namespace"), [2.4, 4.8, 9.6], 60),
+        (Refused("bad port"), [2.4, 4.8, 9.6], 25),
+        (NotFound("no namespace"), [2.4, 4.8, 9.6], 25),
     ],
 )
 def test_the_wait_before_another_try_fits_the_failure(

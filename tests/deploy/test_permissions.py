@@ -23,7 +23,6 @@ IN_A_NAMESPACE = {
 }
 IN_THE_CLUSTER = IN_A_NAMESPACE | {
     "/nodes": {"list", "watch"},
-    "apiextensions.k8s.io/customresourcedefinitions": {"list", "watch"},
 }
 ROLES = [
     ("ClusterRole", "sedna-controller", "", IN_THE_CLUSTER),

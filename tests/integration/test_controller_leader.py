@@ -20,6 +20,7 @@ from tests.cluster.binaries import Binaries
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.replica import Replica, replica, seconds_until
 from tests.integration.service_on_cluster import Cluster
+from tests.integration.services import know_our_kinds
 from tests.integration.storm import Scene, Storm, differences_that_stay, storm_service
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -66,7 +67,7 @@ def plane(kubernetes_binaries: Binaries, tmp_path_factory: pytest.TempPathFactor
     """A control plane that writes down who wrote what, with the controller's roles for two accounts."""
     with ControlPlane(kubernetes_binaries, tmp_path_factory.mktemp("audited"), audit=True) as running:
         running.kubectl("apply", "-k", str(DEPLOY))
-        running.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+        know_our_kinds(running)
         running.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(accounts("first", "second")))
         yield running
 

@@ -15,6 +15,7 @@ from sedna_py.api.model_mount import url_problem
 from sedna_py.hard_example_mining import check_parameters
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.errors import KubectlError
+from tests.integration.services import know_our_kinds
 from tests.refused_documents import EDGE, HPA, MINING, POD, REFUSALS, Document, Refusal, changed, model, service
 
 ROOT = Path(__file__).parents[2]
@@ -26,9 +27,7 @@ NOT_CHECKED = "some validation rules were not checked because the object was inv
 @pytest.fixture(scope="module", autouse=True)
 def installed(control_plane: ControlPlane) -> None:
     """Install as the README says; that the annotation of plain apply is not too long is a part of the test."""
-    control_plane.kubectl("apply", "-f", str(ROOT / "crds"))
-    names = ("crd/jointinferenceservices.sedna.io", "crd/models.sedna.io")
-    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+    know_our_kinds(control_plane)
 
 
 def apply(control_plane: ControlPlane, namespace: str, document: Document, *options: str) -> Document:

@@ -77,12 +77,6 @@ class PlayedSite:
     def node(self, name: str) -> Object:
         return self.cluster.get(f"/api/v1/nodes/{name}")
 
-    def requests(self, verb: str, resource: str) -> float:
-        """Return how many such requests of the controller the API server has answered well."""
-        return metric_sum(
-            self.controller, f'{names.CONTROLLER_API_REQUESTS}{{code="2xx",resource="{resource}",verb="{verb}"}}'
-        )
-
     def refusals(self) -> float:
         """Return how many applications of a Deployment the API server has refused."""
         start = f'{names.CONTROLLER_API_REQUESTS}{{code="4xx",resource="deployments",verb="PATCH"}}'

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from controller.http_api import HttpApi, HttpApiHooks
 from controller.metrics import ControllerMetrics
-from controller.reports import Directory, RoutedReport
+from controller.reports import RoutedReport
 from sedna_py.client.local_controller import InferenceCounts, LocalControllerReporter, WorkerIdentity
 from sedna_py.errors import SettingsError
 from sedna_py.metrics import names
@@ -362,9 +362,11 @@ def test_a_scripts_server_passes_reports_on_as_well(monkeypatch: pytest.MonkeyPa
 
 def test_counts_arrive_at_the_controller_and_the_last_ones_too() -> None:
     arrived: list[RoutedReport] = []
-    directory = Directory(lambda *_: None, lambda _, service: service == "helmet")
-    hooks = HttpApiHooks(lambda: None, lambda: None, lambda: True, lambda: None, arrived.append, directory)
     pod = "helmet-deployment-edge-6d4f-abcde"
+    service_of_pod = {("default", pod): "helmet"}
+    hooks = HttpApiHooks(
+        lambda: None, lambda: None, lambda: True, lambda: None, arrived.append, lambda *place: service_of_pod.get(place)
+    )
     identity = WorkerIdentity(pod, "default", "helmet")
     counts = [InferenceCounts(7, 2)]
 
