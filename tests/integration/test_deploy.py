@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cluster.binaries import Binaries
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.errors import KubectlError
 from tests.integration.controller_process import ControllerProcess, running_controller, serves_our_kinds, wait_until
@@ -96,6 +97,13 @@ def refusals(plane: ControlPlane) -> dict[str, float]:
     lines = plane.kubectl("get", "--raw", "/metrics").splitlines()
     pairs = (line.rsplit(" ", 1) for line in lines if line.startswith("apiserver_request_total{"))
     return {labels: float(count) for labels, count in pairs if 'code="403"' in labels and 'verb="POST"' not in labels}
+
+
+@pytest.fixture(scope="module")
+def control_plane(kubernetes_binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane without other tests' namespaces, as the one that goes refuses this controller for good reason."""
+    with ControlPlane(kubernetes_binaries, tmp_path_factory.mktemp("installed")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
