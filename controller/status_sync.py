@@ -15,6 +15,7 @@ from controller.cluster import Cluster, Object
 from controller.desired_state import DesiredState
 from controller.errors import ClusterError, NotFound
 from controller.event_writer import EventWriter
+from controller.freshness import version_of
 from controller.metrics import ControllerMetrics
 from controller.reports import RoutedReport
 from controller.settings import ControllerSettings
@@ -156,11 +157,11 @@ class StatusSync:
         except NotFound:
             return False  # the service is gone; its event is on the way
         self._metrics.status_written()
-        record.written, record.version = status, _version(answer)
+        record.written, record.version = status, version_of(answer)
         return True
 
     def _record(self, document: Object, now: datetime) -> _Record:
-        uid, version = document["metadata"]["uid"], _version(document)
+        uid, version = document["metadata"]["uid"], version_of(document)
         record = self._records.get(uid)
         if record is None:
             written = block(document, "status")
@@ -232,11 +233,6 @@ def _role(pod: Object, uid: str) -> Role | None:
     labels = pod["metadata"].get("labels") or {}
     kind = labels.get(WORKER_TYPE_LABEL)
     return Role(kind) if labels.get(UID_LABEL) == uid and kind in set(Role) else None
-
-
-def _version(document: Object) -> int:
-    version = str(document.get("metadata", {}).get("resourceVersion", ""))
-    return int(version) if version.isdecimal() else 0
 
 
 def _view(document: Object, situation: Situation, observed: Observed, record: _Record) -> ServiceView:
