@@ -1,0 +1,59 @@
+"""What the pods of a Deployment are and say, read from the test's side."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from tests.cluster.control_plane import ControlPlane
+
+TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Pod:
+    """One pod, as the API server has it now."""
+
+    name: str
+    address: str
+    ready: bool
+    going: bool
+    restarts: int
+    node: str
+    raw: dict[str, Any]
+
+
+def pods(plane: ControlPlane, namespace: str, selector: str) -> list[Pod]:
+    """Return the pods with these labels, by name."""
+    found = json.loads(plane.kubectl("get", "pods", "-n", namespace, "-l", selector, "-o", "json"))["items"]
+    return sorted((as_pod(item) for item in found), key=lambda pod: pod.name)
+
+
+def as_pod(item: dict[str, Any]) -> Pod:
+    """Return what matters of one pod."""
+    status = item.get("status", {})
+    conditions = {condition["type"]: condition["status"] for condition in status.get("conditions", [])}
+    return Pod(
+        name=item["metadata"]["name"],
+        address=status.get("podIP", ""),
+        ready=conditions.get("Ready") == "True",
+        going="deletionTimestamp" in item["metadata"],
+        restarts=sum(container["restartCount"] for container in status.get("containerStatuses", [])),
+        node=item["spec"].get("nodeName", ""),
+        raw=item,
+    )
+
+
+def samples(address: str, port: int, name: str) -> dict[str, float]:
+    """Return the samples of one metric on a worker's page, by the text of their labels."""
+    page = httpx.get(f"http://{address}:{port}/metrics", timeout=TIMEOUT_S, trust_env=False).raise_for_status().text
+    found = {}
+    for line in page.splitlines():
+        head, _, value = line.rpartition(" ")
+        metric, _, labels = head.partition("{")
+        if metric == name:
+            found[labels.rstrip("}")] = float(value)
+    return found
