@@ -8,10 +8,10 @@ OUT    ?= out
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install $(if $(CI),--quiet --progress-bar off)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench crds docs format clean cluster cluster-down kubernetes-binaries
+.PHONY: help demo test check bench crds docs format clean cluster cluster-e2e cluster-down kubernetes-binaries
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "sedna-py needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
@@ -31,6 +31,7 @@ demo: $(VENV)/.demo ## joint inference on a real video, on this machine; SOURCE=
 	@$(BIN)/python examples/face_detection/demo.py --out '$(OUT)' $(if $(SOURCE),--source '$(SOURCE)')
 
 test: $(VENV)/.dev ## every test that this machine can run
+	@$(BIN)/python -m tests.cluster packages || echo "going on without the tests that need nodes"
 	@$(BIN)/python -m tests.cluster binaries || echo "going on without the tests that need a control plane"
 	@$(BIN)/python -m pytest
 
@@ -43,10 +44,14 @@ check: $(VENV)/.dev ## ruff, mypy strict, import contracts
 cluster: $(VENV)/.dev ## a Kubernetes control plane of your own, without nodes; the last line printed sets KUBECONFIG
 	@$(BIN)/python -m tests.cluster up
 
-cluster-down: $(VENV)/.dev ## end it
+cluster-e2e: $(VENV)/.dev ## a whole cluster with a cloud node and an edge node, as root; the last line printed sets KUBECONFIG
+	@$(BIN)/python -m tests.cluster packages
+	@$(BIN)/python -m tests.cluster up --nodes
+
+cluster-down: $(VENV)/.dev ## end either
 	@$(BIN)/python -m tests.cluster down
 
-kubernetes-binaries: $(VENV)/.dev ## what the control plane runs: from KUBEBUILDER_ASSETS or built once with Go (about 6 minutes)
+kubernetes-binaries: $(VENV)/.dev ## what clusters run: from KUBEBUILDER_ASSETS or built once with Go (about 12 minutes)
 	@$(BIN)/python -m tests.cluster binaries
 
 bench: $(VENV)/.dev ## figures as ratios against a limit measured in the same run

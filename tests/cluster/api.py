@@ -39,6 +39,20 @@ class Api:
         reply.raise_for_status()
         return True
 
+    def get(self, path: str) -> dict[str, Any] | None:
+        """Return what is at this path; None while there is nothing or the server behind it does not answer."""
+        reply = self._http.get(path)
+        if reply.status_code in (httpx.codes.NOT_FOUND, httpx.codes.SERVICE_UNAVAILABLE):
+            return None
+        reply.raise_for_status()
+        found: dict[str, Any] = reply.json()
+        return found
+
+    def merge(self, path: str, patch: dict[str, Any]) -> None:
+        """Change the named fields of one object."""
+        headers = {"Content-Type": "application/merge-patch+json"}
+        self._http.patch(path, json=patch, headers=headers).raise_for_status()
+
     def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Post one object and return what the server made of it."""
         reply = self._http.post(path, json=body)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from tests.cluster.errors import BuildError, TierUnavailableError
@@ -18,12 +18,28 @@ USER_FOLDER = "KUBEBUILDER_ASSETS"
 
 @dataclass(frozen=True)
 class Binaries:
-    """One file per program."""
+    """What a control plane needs, one file per program."""
 
     etcd: Path
     kube_apiserver: Path
     kube_controller_manager: Path
     kubectl: Path
+
+
+@dataclass(frozen=True)
+class NodeBinaries:
+    """What a cluster with nodes needs besides."""
+
+    plane: Binaries
+    kube_scheduler: Path
+    kubelet: Path
+    kube_proxy: Path
+    coredns: Path
+    metrics_server: Path
+
+
+PLANE_PROGRAMS = tuple(field.name.replace("_", "-") for field in fields(Binaries))
+NODE_PROGRAMS = tuple(field.name.replace("_", "-") for field in fields(NodeBinaries) if field.name != "plane")
 
 
 def cache_home(environ: Mapping[str, str]) -> Path:
@@ -53,21 +69,44 @@ def find_programs(environ: Mapping[str, str]) -> dict[str, Path]:
 
 
 def locate(environ: Mapping[str, str], platform: str = sys.platform) -> Binaries:
+    """Return the control plane's programs without building any; TierUnavailableError says what is missing and what to do."""
+    return as_binaries(require_programs(environ, PLANE_PROGRAMS, platform))
+
+
+def locate_with_nodes(environ: Mapping[str, str], platform: str = sys.platform) -> NodeBinaries:
     """Return every program without building any; TierUnavailableError says what is missing and what to do."""
+    return as_node_binaries(require_programs(environ, (*PLANE_PROGRAMS, *NODE_PROGRAMS), platform))
+
+
+def require_programs(environ: Mapping[str, str], names: Sequence[str], platform: str) -> dict[str, Path]:
+    """Return the programs with these names; TierUnavailableError when one is missing."""
     require_linux(platform)
     found = find_programs(environ)
-    missing = [name for name in PROGRAMS if name not in found]
+    missing = [name for name in names if name not in found]
     if missing:
         raise TierUnavailableError(
             f"{', '.join(missing)} not found: run `make kubernetes-binaries` or set {USER_FOLDER}"
         )
-    return as_binaries(found)
+    return found
 
 
 def provide(environ: Mapping[str, str], progress: Progress, platform: str = sys.platform) -> Binaries:
-    """Return every program and build those that are missing; TierUnavailableError or BuildError when that cannot be."""
+    """Return the control plane's programs, the missing ones built; TierUnavailableError or BuildError when that cannot be."""
+    provide_programs(environ, PLANE_PROGRAMS, progress, platform)
+    return locate(environ, platform)
+
+
+def provide_with_nodes(environ: Mapping[str, str], progress: Progress, platform: str = sys.platform) -> NodeBinaries:
+    """Return every program, the missing ones built; TierUnavailableError or BuildError when that cannot be."""
+    provide_programs(environ, (*PLANE_PROGRAMS, *NODE_PROGRAMS), progress, platform)
+    return locate_with_nodes(environ, platform)
+
+
+def provide_programs(environ: Mapping[str, str], names: Sequence[str], progress: Progress, platform: str) -> None:
+    """Build those that are missing into the cache."""
     require_linux(platform)
-    missing = [name for name in PROGRAMS if name not in find_programs(environ)]
+    found = find_programs(environ)
+    missing = [name for name in names if name not in found]
     if missing:
         try:
             go = find_go(environ)
@@ -76,7 +115,6 @@ def provide(environ: Mapping[str, str], progress: Progress, platform: str = sys.
                 f"{', '.join(missing)} not found in {USER_FOLDER} or the cache, and {error}"
             ) from None
         build_missing(missing, go, binary_cache(environ), progress)
-    return locate(environ, platform)
 
 
 def require_linux(platform: str) -> None:
@@ -87,4 +125,9 @@ def require_linux(platform: str) -> None:
 
 def as_binaries(found: Mapping[str, Path]) -> Binaries:
     """Return the paths by field."""
-    return Binaries(**{name.replace("-", "_"): path for name, path in found.items()})
+    return Binaries(**{name.replace("-", "_"): found[name] for name in PLANE_PROGRAMS})
+
+
+def as_node_binaries(found: Mapping[str, Path]) -> NodeBinaries:
+    """Return the paths by field."""
+    return NodeBinaries(as_binaries(found), **{name.replace("-", "_"): found[name] for name in NODE_PROGRAMS})

@@ -1,4 +1,4 @@
-"""The command lines of the three programs."""
+"""The command lines of the control plane's programs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.binaries import Binaries
+from tests.cluster.pki import KeyPair
 
 HOST = "127.0.0.1"
 # Sockets in the control plane's own folder, relative because a socket's path may have 107 bytes only: nobody else on the
 # machine reaches etcd, which asks for no password. etcd insists on a port in the peer's; it becomes part of the file name.
 ETCD_URL = "unix://etcd:0"
 PEER_URL = "unix://peer:0"
+# A node whose kubelet has said nothing for so long is NotReady; Kubernetes' own default is ten seconds more.
+NODE_MONITOR_GRACE_PERIOD_S = 40
+
+
+@dataclass(frozen=True)
+class NodeAccess:
+    """What a control plane with nodes has besides: an address that they reach, and the certificates that both sides show.
+
+    `prefix` comes before each command; the certificates are in the layout's folder before the API server starts.
+    """
+
+    address: str
+    authority: KeyPair
+    kubelet_client: KeyPair
+    front_proxy_authority: KeyPair
+    front_proxy_client: KeyPair
+    prefix: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,29 +97,59 @@ def etcd_command(binaries: Binaries, layout: Layout) -> list[str]:
     ]
 
 
-def api_server_command(binaries: Binaries, layout: Layout, *, audit: bool) -> list[str]:
+def api_server_command(binaries: Binaries, layout: Layout, *, audit: bool, nodes: NodeAccess | None) -> list[str]:
     """Return the API server's; it is to run in the layout's folder."""
     command = [
         str(binaries.kube_apiserver),
         f"--etcd-servers={ETCD_URL}",
-        f"--bind-address={HOST}",
-        f"--advertise-address={HOST}",
         f"--secure-port={layout.port}",
         f"--cert-dir={layout.authority.parent}",
         f"--token-auth-file={layout.tokens}",
-        "--authorization-mode=RBAC",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={layout.key}",
         f"--service-account-signing-key-file={layout.key}",
         "--service-cluster-ip-range=10.96.0.0/16",
-        # A loopback address is not allowed in the endpoints of the service `kubernetes`.
-        "--endpoint-reconciler-type=none",
         "--allow-privileged=true",
         "--profiling=false",
+        *(alone_options() if nodes is None else node_options(nodes)),
     ]
     if audit:
         command += [f"--audit-policy-file={layout.audit_policy}", f"--audit-log-path={layout.audit_log}"]
     return command
+
+
+def alone_options() -> list[str]:
+    """Return the options of an API server that only this machine's loopback reaches."""
+    return [
+        f"--bind-address={HOST}",
+        f"--advertise-address={HOST}",
+        "--authorization-mode=RBAC",
+        # A loopback address is not allowed in the endpoints of the service `kubernetes`.
+        "--endpoint-reconciler-type=none",
+    ]
+
+
+def node_options(nodes: NodeAccess) -> list[str]:
+    """Return the options for kubelets, pods and an API server behind this one (metrics-server)."""
+    return [
+        "--bind-address=0.0.0.0",
+        f"--advertise-address={nodes.address}",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        f"--client-ca-file={nodes.authority.certificate}",
+        f"--kubelet-client-certificate={nodes.kubelet_client.certificate}",
+        f"--kubelet-client-key={nodes.kubelet_client.key}",
+        f"--kubelet-certificate-authority={nodes.authority.certificate}",
+        "--kubelet-preferred-address-types=InternalIP",
+        f"--requestheader-client-ca-file={nodes.front_proxy_authority.certificate}",
+        "--requestheader-allowed-names=front-proxy-client",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-username-headers=X-Remote-User",
+        f"--proxy-client-cert-file={nodes.front_proxy_client.certificate}",
+        f"--proxy-client-key-file={nodes.front_proxy_client.key}",
+        "--enable-aggregator-routing=true",
+    ]
 
 
 def controller_manager_command(binaries: Binaries, layout: Layout) -> list[str]:
@@ -114,6 +162,7 @@ def controller_manager_command(binaries: Binaries, layout: Layout) -> list[str]:
         "--use-service-account-credentials=true",
         f"--service-account-private-key-file={layout.key}",
         f"--root-ca-file={layout.authority}",
+        f"--node-monitor-grace-period={NODE_MONITOR_GRACE_PERIOD_S}s",
         "--kube-api-qps=1000",
         "--kube-api-burst=2000",
         "--concurrent-deployment-syncs=20",

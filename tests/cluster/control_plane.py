@@ -1,4 +1,4 @@
-"""etcd, kube-apiserver and kube-controller-manager on loopback, gone when their owner is gone."""
+"""etcd, kube-apiserver and kube-controller-manager, gone when their owner is gone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ from typing import Self
 from tests.cluster.api import Api
 from tests.cluster.audit import POLICY, ApiWrite, read_writes
 from tests.cluster.binaries import Binaries
-from tests.cluster.commands import HOST, Layout, api_server_command, controller_manager_command, etcd_command
+from tests.cluster.commands import (
+    HOST,
+    Layout,
+    NodeAccess,
+    api_server_command,
+    controller_manager_command,
+    etcd_command,
+)
 from tests.cluster.errors import KubectlError, StartError
 from tests.cluster.kubeconfig import Access, write_kubeconfig, write_private
 from tests.cluster.processes import ChildProcess, start_process
@@ -36,18 +43,27 @@ ETCD, API_SERVER, MANAGER = "etcd", "kube-apiserver", "kube-controller-manager"
 
 
 class ControlPlane:
-    """One control plane without nodes: objects are real, pods stay Pending.
+    """One control plane, on loopback and without nodes unless told otherwise: objects are real, pods stay Pending.
 
     Use it as a context manager, from the main thread. A `tied` one is killed by the kernel when this process ends in any way.
     The logs stay in the folder, the data does not outlive `stop`.
     """
 
-    def __init__(self, binaries: Binaries, folder: Path, *, audit: bool = False, tied: bool = True) -> None:
+    def __init__(
+        self,
+        binaries: Binaries,
+        folder: Path,
+        *,
+        audit: bool = False,
+        tied: bool = True,
+        nodes: NodeAccess | None = None,
+    ) -> None:
         """Choose the port and the admin's token; nothing runs before `start`. With `audit`, writes are recorded."""
         self.layout = Layout(folder.absolute(), free_port())
         self._binaries = binaries
         self._audit = audit
         self._tied = tied
+        self.nodes = nodes
         self._tokens = {ADMIN: secrets.token_hex(16), CONTROLLER_MANAGER: secrets.token_hex(16)}
         self._children: dict[str, ChildProcess] = {}
         self._api: Api | None = None
@@ -64,6 +80,11 @@ class ControlPlane:
     def kubeconfig(self) -> Path:
         """The admin's."""
         return self.layout.kubeconfig
+
+    @property
+    def kubectl_program(self) -> Path:
+        """Where kubectl is, for who runs it otherwise than `kubectl` here does."""
+        return self._binaries.kubectl
 
     @property
     def api(self) -> Api:
@@ -101,7 +122,7 @@ class ControlPlane:
 
     def start_api_server(self) -> None:
         """Start the API server on the port and the data that it had before, and wait until it is ready."""
-        self._start(API_SERVER, api_server_command(self._binaries, self.layout, audit=self._audit))
+        self._start(API_SERVER, api_server_command(self._binaries, self.layout, audit=self._audit, nodes=self.nodes))
         self._wait("the API server to be ready", self._is_ready)
         self._write_kubeconfig(self.layout.kubeconfig, ADMIN)
 
@@ -175,7 +196,8 @@ class ControlPlane:
     def _start(self, name: str, command: Sequence[str]) -> None:
         if name in self._children:
             raise StartError(f"{name} is running already: stop it first")
-        self._children[name] = start_process(name, command, self.layout.folder, tied=self._tied)
+        marked = [*(self.nodes.prefix if self.nodes else ()), *command]
+        self._children[name] = start_process(name, marked, self.layout.folder, tied=self._tied)
         self._record_processes()
 
     def _end(self, name: str) -> None:

@@ -39,6 +39,11 @@ PROGRAMS: Mapping[str, Program] = {
     "kube-apiserver": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
     "kube-controller-manager": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
     "kubectl": Program("kubernetes", "k8s.io/kubernetes/cmd/kubectl"),
+    "kube-scheduler": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler"),
+    "kubelet": Program("kubernetes", "k8s.io/kubernetes/cmd/kubelet"),
+    "kube-proxy": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-proxy"),
+    "coredns": Program("coredns", "github.com/coredns/coredns", stamp_version=False),
+    "metrics-server": Program("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server", stamp_version=False),
 }
 
 

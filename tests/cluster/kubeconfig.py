@@ -9,18 +9,30 @@ from pathlib import Path
 
 import yaml
 
+from tests.cluster.pki import KeyPair
+
 NAME = "sedna-py-test"
 
 
 @dataclass(frozen=True)
 class Access:
-    """Who talks to which server."""
+    """Who talks to which server, by a token or by a client certificate."""
 
     server: str
     authority: bytes
     token: str
     user: str
     namespace: str = "default"
+    client: KeyPair | None = None
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        if self.client is None:
+            return {"token": self.token}
+        return {
+            "client-certificate-data": base64.b64encode(self.client.certificate.read_bytes()).decode(),
+            "client-key-data": base64.b64encode(self.client.key.read_bytes()).decode(),
+        }
 
 
 def write_kubeconfig(path: Path, access: Access) -> None:
@@ -37,7 +49,7 @@ def write_kubeconfig(path: Path, access: Access) -> None:
                 },
             }
         ],
-        "users": [{"name": access.user, "user": {"token": access.token}}],
+        "users": [{"name": access.user, "user": access.credentials}],
         "contexts": [
             {"name": NAME, "context": {"cluster": NAME, "user": access.user, "namespace": access.namespace}},
         ],

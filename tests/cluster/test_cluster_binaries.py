@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.binaries import KUBERNETES_VERSION, binary_cache, cache_home, find_programs, locate, provide
+from tests.cluster.binaries import (
+    KUBERNETES_VERSION,
+    binary_cache,
+    cache_home,
+    find_programs,
+    locate,
+    locate_with_nodes,
+    provide,
+)
 from tests.cluster.errors import TierUnavailableError
 from tests.cluster.go_build import MODULES, PROGRAMS
 from tests.cluster.progress import Progress
@@ -54,6 +62,16 @@ def test_what_is_missing_is_named_with_what_to_do(tmp_path):
         TierUnavailableError, match=r"^kubectl not found: run `make kubernetes-binaries` or set KUBEBUILDER"
     ):
         locate(environ)
+
+
+def test_a_control_plane_asks_for_its_own_programs_only(tmp_path):
+    environ = {"XDG_CACHE_HOME": str(tmp_path)}
+    put_all(binary_cache(environ))
+    (binary_cache(environ) / "kubelet").unlink()
+
+    assert locate(environ).kubectl == binary_cache(environ) / "kubectl"
+    with pytest.raises(TierUnavailableError, match=r"^kubelet not found: run `make kubernetes-binaries`"):
+        locate_with_nodes(environ)
 
 
 def test_other_systems_are_told_that_linux_is_needed(tmp_path, capsys):

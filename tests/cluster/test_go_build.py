@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import go_build
-from tests.cluster.binaries import binary_cache, provide
+from tests.cluster.binaries import PLANE_PROGRAMS, binary_cache, provide, provide_with_nodes
 from tests.cluster.errors import BuildError, TierUnavailableError
 from tests.cluster.go_build import PROGRAMS, build_missing, find_go, go_version_wanted
 from tests.cluster.progress import Progress
@@ -46,17 +46,25 @@ def test_what_is_missing_is_built_once_and_said_in_one_line_each(tmp_path):
     assert first == second
     assert first.etcd == binary_cache(environ) / "etcd"
     calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
-    assert [call.split()[-1] for call in calls] == [program.package for program in PROGRAMS.values()]
+    assert [call.split()[-1] for call in calls] == [PROGRAMS[name].package for name in PLANE_PROGRAMS]
     assert all("-mod=readonly" in call and "-trimpath" in call for call in calls)
-    assert [line.split()[1] for line in stream.getvalue().splitlines()[::2]] == list(PROGRAMS)
+    assert [line.split()[1] for line in stream.getvalue().splitlines()[::2]] == list(PLANE_PROGRAMS)
+
+
+def test_what_nodes_need_is_built_when_asked_for(tmp_path):
+    environ, stream = put_go(tmp_path), io.StringIO()
+    provide(environ, Progress(io.StringIO()))
+    found = provide_with_nodes(environ, Progress(stream))
+    assert found.kubelet == binary_cache(environ) / "kubelet"
+    assert [line.split()[1] for line in stream.getvalue().splitlines()[::2]] == list(PROGRAMS)[len(PLANE_PROGRAMS) :]
 
 
 def test_kubernetes_programs_say_which_version_they_are(tmp_path):
     environ = put_go(tmp_path)
-    provide(environ, Progress(io.StringIO()))
+    provide_with_nodes(environ, Progress(io.StringIO()))
     calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
     stamps = ["-X k8s.io/component-base/version.gitVersion=v1.36.3" in call for call in calls]
-    assert stamps == [False, True, True, True]
+    assert stamps == [program.module == "kubernetes" for program in PROGRAMS.values()]
 
 
 def test_a_failed_build_shows_the_end_of_what_go_said_and_leaves_no_file(tmp_path):
