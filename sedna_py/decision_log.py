@@ -40,7 +40,8 @@ class DecisionRecord:
     """What was decided about one frame, and why.
 
     `captured` and `emitted` are seconds since the epoch. `edge` and `cloud` are the two models' answers before anything was
-    left out (None: that model was not asked or did not answer); `result` is what the user got.
+    left out (None: that model was not asked or did not answer); `result` is what the user got. `run`, `source` and `frame`
+    together name a frame; logs from before there were runs have an empty one.
     """
 
     frame: int
@@ -62,6 +63,7 @@ class DecisionRecord:
     latency_ms: Latency = field(default_factory=Latency)
     frames_waiting: int = 0  # in the buffer between source and little model when this frame was taken out
     offloads_waiting: int = 0  # on their way to the cloud when this frame was decided
+    run: str = ""  # of the process that wrote it: after a restart frames are counted from 1 again, under another name
 
     def to_line(self) -> str:
         """Return one JSON line, newline included; NaN and Infinity, which JSON has not, become null."""

@@ -41,6 +41,11 @@ class JointInferenceSettings(Settings):
         None, alias="BIG_MODEL_IP", description="the cloud worker's address; unset: this host"
     )
     cloud_port: int = Field(5000, alias="BIG_MODEL_PORT", ge=1, le=65535, description="a port from 1 to 65535")
+    cloud_pods: str = Field(
+        "",
+        alias="BIG_MODEL_PODS",
+        description="host:port of a headless Service whose pods are asked directly; unset: BIG_MODEL_IP is asked",
+    )
     # A script's frames are JSON unless it says otherwise, and a language model takes seconds: five times the edge worker's.
     offload_deadline_ms: int = Field(
         10_000, alias="OFFLOAD_DEADLINE_MS", ge=1, le=600_000, description="milliseconds to wait for the cloud at most"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import socket
@@ -14,6 +15,10 @@ from sedna_py.errors import SettingsError
 BACKLOG = 1024
 
 
+class PortTaken(SettingsError):
+    """Somebody else listens on that port."""
+
+
 class QuietServer(uvicorn.Server):
     """uvicorn without its own signal handling, which would end the process by the signal instead of with status 0."""
 
@@ -21,6 +26,17 @@ class QuietServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to the worker."""
         yield
+
+    async def stop_listening(self) -> None:
+        """Accept no more connections; those that are open go on. `should_exit` ends them, too."""
+        loop = asyncio.get_running_loop()
+        for listener in [each for server in self.servers for each in server.sockets]:
+            loop.remove_reader(listener)
+        # asyncio makes a connection of what it accepted one turn later, and loses it if its server is closed by then (3.11).
+        for _ in range(2):
+            await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
 
 
 def listen(host: str, port: int, *, setting: str) -> socket.socket:
@@ -38,7 +54,7 @@ def listen(host: str, port: int, *, setting: str) -> socket.socket:
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         advice = "end what uses that port, or write" if taken else "write another address, or"
         reason = getattr(error, "strerror", None) or error
-        raise SettingsError(
+        raise (PortTaken if taken else SettingsError)(
             f"cannot listen on {host or '*'}:{port}: {reason}; {advice} another port in {setting}"
         ) from None
     listener.setblocking(False)

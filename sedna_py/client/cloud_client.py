@@ -1,13 +1,15 @@
 """Ask the big model: one request, one deadline, one cause if it fails.
 
-Nothing here can hold a frame longer than its deadline: connecting, sending and reading share it, the reply is bounded,
-and an open circuit answers without touching the network.
+Nothing here can hold a frame longer than its deadline: finding a pod, connecting, sending, a second try and reading share it,
+the reply is bounded, and an open circuit answers without touching the network.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +17,15 @@ from typing import Any, Final, TypeVar
 
 import httpx
 
+from sedna_py.client.balancer import Balancer, BalancerPolicy
 from sedna_py.client.circuit_breaker import BreakerState, CircuitBreaker, Outcome, Permit, Refusal
+from sedna_py.client.connections import Answer, Call, Connections
 from sedna_py.client.failures import CloudFailure, failure_of_exception, failure_of_status
+from sedna_py.client.pod_lookup import PodLookup, PodSource
+from sedna_py.client.pod_watch import PodWatch, WatchPolicy
+from sedna_py.client.retry_budget import RetryBudget
+from sedna_py.client.route import Route, RouteCounts, RouteFigures, RouteNews
+from sedna_py.client.router import Router, RouterParts
 from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import CloudUnavailable, MalformedBody, SettingsError
 from sedna_py.protocol import sedna_json
@@ -28,14 +37,15 @@ from sedna_py.protocol.headers import (
     new_request_id,
     parse_server_timing,
 )
+from sedna_py.settings import redact
 
 T = TypeVar("T")
+LOG = logging.getLogger(__name__)
 
 _MAX_ERROR_CHARS: Final = 200
-# A frame that spent more than this part of its deadline waiting for a connection would come too late anyway.
+# A frame that spent more than this part of its deadline waiting for a place would come too late anyway.
 _WAIT_SHARE: Final = 0.9
-# What a keep-alive connection raises if the other side went away while it was idle.
-_BROKEN_WHILE_IDLE: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+_LOOKUP_TIMEOUT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,38 +58,8 @@ class CloudReply:
     bytes_sent: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: httpx.Headers
-    body: bytes | None  # None: over the limit
-
-
-@dataclass(slots=True)
-class _Call:
-    """One request and what became of it on the wire."""
-
-    method: str
-    path: str
-    deadline: float
-    headers: RequestHeaders
-    body: bytes = b""
-    media_type: str = ""
-    attempts: int = 0
-    new_connection: bool = False
-    reply_begun: bool = False
-    fresh: bool = False
-
-    async def trace(self, event: str, _info: dict[str, Any]) -> None:
-        """Follow the transport: whether it connected, and whether a reply began."""
-        if event == "connection.connect_tcp.started":
-            self.new_connection = True
-        elif event.endswith("receive_response_headers.complete"):
-            self.reply_begun = True
-
-
 class CloudClient:
-    """A client of one cloud address, for one event loop."""
+    """A client of one cloud service, for one event loop: of its pods where `pods` names them, else of its one address."""
 
     def __init__(
         self,
@@ -88,24 +68,49 @@ class CloudClient:
         settings: ClientSettings | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        pods: PodSource | None = None,
     ) -> None:
         self._settings = settings or ClientSettings()
-        self._root = f"{_checked(base_url)}/{prefix.strip('/')}"
+        root = _checked(base_url)
         self._clock = clock
         self._breaker = CircuitBreaker(self._settings.breaker_policy())
         self._closed = False
-        self._client = self._make_client(transport, self._settings.max_connections)
-        # Probes and repeats must not meet another connection that died unnoticed.
-        self._fresh_client = self._make_client(transport, 0)
+        chance = random.Random()
+        self._connections = Connections(self._settings, transport, clock, chance, tls=root.startswith("https:"))
+        self._balancer = Balancer(BalancerPolicy(), chance)
+        self._counts = RouteCounts()
+        self._news = RouteNews(redact(root), str(pods or ""), clock())
+        # At least one retry for each request on its way: they fail together when their pod does.
+        budget = RetryBudget(self._settings.retry_ratio, max(10.0, 2.0 * self._settings.max_connections))
+        parts = RouterParts(self._connections, self._balancer, budget, self._counts, clock, self._pod_failed)
+        self._router = Router(root, prefix.strip("/"), self._settings, parts)
+        self._watch = self._make_watch(pods, chance) if pods else None
 
     @property
     def breaker_state(self) -> BreakerState:
         """The state of the circuit, for metrics."""
         return self._breaker.state
 
+    @property
+    def route(self) -> Route:
+        """The way that requests take now."""
+        if self._breaker.state is not BreakerState.CLOSED:
+            return Route.NONE
+        return Route.PODS if self._balancer.usable else Route.SERVICE
+
+    def figures(self) -> RouteFigures:
+        """Return what was sent which way; may be asked from any thread."""
+        return self._counts.figures(self.route, self._balancer.counts())
+
     def would_refuse(self) -> bool:
         """Whether a request made now would fail with the cause `circuit_open`; for who can spare itself the encoding."""
         return self._breaker.would_refuse(self._clock())
+
+    async def start(self) -> None:
+        """Begin to look for pods; the first request does it as well."""
+        if self._watch is not None and not self._closed:
+            self._watch.start()
 
     async def predict(
         self, body: bytes, media_type: str, *, frame_id: str = "", deadline_s: float | None = None
@@ -119,7 +124,8 @@ class CloudClient:
         permit = self._permit(started)
         outcome = Outcome.ABANDONED
         headers = RequestHeaders(frame_id, new_request_id())
-        call = _Call("POST", "/predict", started + budget_s, headers, body, media_type, fresh=permit.is_probe)
+        # A probe must not meet a connection that died unnoticed.
+        call = Call("POST", "/predict", started + budget_s, headers, body, media_type, fresh=permit.is_probe)
         try:
             answer = await self._ask(call)
             result = _read(answer, sedna_json.decode_reply)
@@ -128,9 +134,11 @@ class CloudClient:
             outcome = failure.outcome
             raise
         finally:
-            self._breaker.resolve(permit, outcome, self._clock())
+            now = self._clock()
+            self._breaker.resolve(permit, outcome, now)
+            self._tell(now)
         timing = parse_server_timing(answer.headers.get(SERVER_TIMING))
-        return CloudReply(result, self._clock() - started, timing, call.attempts * len(body))
+        return CloudReply(result, self._clock() - started, timing, call.bodies_sent * len(body))
 
     async def fetch_infos(self) -> dict[str, Any]:
         """Return what the service says about itself; a diagnosis, so the circuit neither forbids it nor learns from it.
@@ -138,26 +146,31 @@ class CloudClient:
         Raises CloudUnavailable.
         """
         deadline = self._clock() + self._budget(None)
-        answer = await self._ask(_Call("GET", "", deadline, RequestHeaders(request_id=new_request_id())))
+        answer = await self._ask(Call("GET", "", deadline, RequestHeaders(request_id=new_request_id())))
         return _read(answer, _decode_infos)
 
     async def aclose(self) -> None:
         """Close the connections; requests on their way and later ones fail with the cause `shutdown`."""
         self._closed = True
-        await self._client.aclose()
-        await self._fresh_client.aclose()
+        if self._watch is not None:
+            self._watch.close()
+        await self._connections.aclose()
 
-    def _make_client(self, transport: httpx.AsyncBaseTransport | None, keepalive: int) -> httpx.AsyncClient:
-        settings = self._settings
-        return httpx.AsyncClient(
-            transport=transport,
-            trust_env=False,
-            limits=httpx.Limits(
-                max_connections=settings.max_connections,
-                max_keepalive_connections=keepalive,
-                keepalive_expiry=settings.keepalive_s,
-            ),
-        )
+    def _make_watch(self, pods: PodSource, chance: random.Random) -> PodWatch:
+        lookup = PodLookup(pods, _LOOKUP_TIMEOUT_S, chance)
+        return PodWatch(self._balancer, lookup, self._router.probe, WatchPolicy(), chance, self._clock)
+
+    def _pod_failed(self) -> None:
+        if self._watch is not None:
+            self._watch.wake()
+
+    def _tell(self, now: float) -> None:
+        route = self.route
+        dns = self._watch.trouble if self._watch is not None and route is Route.SERVICE else ""
+        line = self._news.look(route, dns or self._counts.trouble, now)
+        if line:
+            worse = route is Route.NONE or (route is Route.SERVICE and self._watch is not None)
+            LOG.log(logging.WARNING if worse else logging.INFO, "%s", line)
 
     def _budget(self, deadline_s: float | None) -> float:
         if self._closed:
@@ -175,11 +188,13 @@ class CloudClient:
             )
         return decision
 
-    async def _ask(self, call: _Call) -> _Answer:
-        """Send within the deadline, twice at most. Raises CloudFailure and nothing else but cancellation."""
+    async def _ask(self, call: Call) -> Answer:
+        """Send within the deadline. Raises CloudFailure and nothing else but cancellation."""
+        await self.start()
+        left_s = call.deadline - self._clock()
         try:
-            async with asyncio.timeout(call.deadline - self._clock()):
-                return await self._send_or_repeat(call)
+            async with asyncio.timeout(left_s), self._connections.place(left_s * _WAIT_SHARE):
+                return await self._router.send(call)
         except Exception as error:
             raise self._failure(error) from error
 
@@ -187,55 +202,6 @@ class CloudClient:
         if self._closed:
             return CloudFailure(OffloadCause.SHUTDOWN, "the client was closed meanwhile", Outcome.ABANDONED)
         return failure_of_exception(error)
-
-    async def _send_or_repeat(self, call: _Call) -> _Answer:
-        try:
-            return await self._send(call)
-        except _BROKEN_WHILE_IDLE:
-            # The pod behind a kept connection is gone; its successor has not seen this request.
-            if call.new_connection or call.reply_begun or call.fresh or self._closed:
-                raise
-        call.fresh = True
-        return await self._send(call)
-
-    async def _send(self, call: _Call) -> _Answer:
-        call.attempts += 1
-        client = self._fresh_client if call.fresh else self._client
-        async with client.stream(
-            call.method,
-            self._root + call.path,
-            content=call.body or None,
-            headers=self._headers(call),
-            timeout=self._timeout(call),
-            extensions={"trace": call.trace},
-        ) as response:
-            return _Answer(response.status_code, response.headers, await self._read_bounded(response))
-
-    def _timeout(self, call: _Call) -> httpx.Timeout:
-        # The deadline around the whole request bounds the rest.
-        wait_s = max(call.deadline - self._clock(), 0.0) * _WAIT_SHARE
-        return httpx.Timeout(None, connect=self._settings.connect_timeout_s, pool=wait_s)
-
-    def _headers(self, call: _Call) -> dict[str, str]:
-        left_s = call.deadline - self._clock()
-        said = RequestHeaders(call.headers.frame_id, call.headers.request_id, left_s)
-        # No compression: a reply is small, and a small body that unpacks to a huge one is not bounded by its bytes.
-        headers = {**said.render(), "Accept": "application/json", "Accept-Encoding": "identity"}
-        return {**headers, "Content-Type": call.media_type} if call.media_type else headers
-
-    async def _read_bounded(self, response: httpx.Response) -> bytes | None:
-        limit = self._settings.max_reply_bytes
-        declared = response.headers.get("Content-Length", "")
-        if declared.isdecimal() and int(declared[:20]) > limit:
-            return None
-        chunks = bytearray()
-        if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise httpx.DecodingError("the reply is compressed, which was not asked for")
-        async for chunk in response.aiter_bytes():
-            chunks += chunk
-            if len(chunks) > limit:
-                return None
-        return bytes(chunks)
 
 
 def _checked(base_url: str) -> str:
@@ -248,7 +214,7 @@ def _checked(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
-def _read(answer: _Answer, decode: Callable[[bytes], T]) -> T:
+def _read(answer: Answer, decode: Callable[[bytes], T]) -> T:
     """Return the decoded body of a 200. Raises CloudFailure."""
     if answer.status != 200:
         text = (answer.body or b"")[:_MAX_ERROR_CHARS].decode("utf-8", "replace")

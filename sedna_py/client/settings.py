@@ -19,6 +19,11 @@ class ClientSettings(BaseModel):
         gt=0,
         description="Seconds to make a connection. A cut-off edge may get no refusal at all, so it is short.",
     )
+    pod_connect_timeout_s: float = Field(
+        default=0.5,
+        gt=0,
+        description="Seconds to make a connection to a pod, or to probe it. Shorter, as there are others to go to.",
+    )
     deadline_s: float = Field(
         default=2.0,
         gt=0,
@@ -28,12 +33,24 @@ class ClientSettings(BaseModel):
         default=8,
         ge=1,
         le=1024,
-        description="Connections, and so requests on their way, at most. Bounds what a slow cloud can hold up here.",
+        description="Requests on their way at most, to all pods together. Bounds what a slow cloud can hold up here.",
     )
     keepalive_s: float = Field(
         default=5.0,
         ge=0,
         description="Seconds an idle connection is kept. Saves a round trip; one that outlives an outage may be dead.",
+    )
+    connection_age_s: float = Field(
+        default=2.0,
+        gt=0,
+        description="Seconds, give or take a fifth, until connections to a Service are replaced. It chooses a pod once a "
+        "connection, so only new ones reach new pods.",
+    )
+    retry_ratio: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="Retries for each request, over time. A cloud in trouble must not get twice the load.",
     )
     max_reply_bytes: int = Field(
         default=8_000_000,

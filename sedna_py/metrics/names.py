@@ -4,11 +4,17 @@ from __future__ import annotations
 
 # Edge worker
 EDGE_FRAMES = "sedna_edge_frames_total"  # labels: path (edge, cloud, fallback)
-EDGE_FRAMES_LOST = "sedna_edge_frames_lost_total"  # labels: cause (buffer_full, model_failed)
+EDGE_FRAMES_READ = "sedna_edge_frames_read_total"
+EDGE_FRAMES_LOST = "sedna_edge_frames_lost_total"  # labels: cause (buffer_full, shutdown, model_failed)
+EDGE_SOURCE_OUTAGES = "sedna_edge_source_outages_total"
 EDGE_OFFLOAD_FAILURES = "sedna_edge_offload_failures_total"  # labels: cause (sedna_py.protocol.causes)
 EDGE_BYTES_SENT = "sedna_edge_sent_bytes_total"
 EDGE_FRAMES_WAITING = "sedna_edge_frames_waiting"
 EDGE_OFFLOADS_WAITING = "sedna_edge_offloads_waiting"
+EDGE_CLOUD_ATTEMPTS = "sedna_edge_cloud_attempts_total"  # labels: route (pods, service), outcome (ok, or the cause)
+EDGE_CLOUD_RETRIES = "sedna_edge_cloud_retries_total"  # labels: cause (sedna_py.client.route.RetryCause)
+EDGE_CLOUD_ROUTE = "sedna_edge_cloud_route"  # labels: route (pods, service, none); 1 for the one in use
+EDGE_CLOUD_PODS = "sedna_edge_cloud_pods"  # labels: state (new, ready, draining, quarantined)
 EDGE_STAGE_SECONDS = "sedna_edge_stage_seconds"  # labels: stage (wait, edge, encode, cloud, total)
 EDGE_SINK_ERRORS = "sedna_edge_sink_errors_total"  # labels: sink
 
@@ -20,6 +26,10 @@ CLOUD_STAGE_SECONDS = "sedna_cloud_stage_seconds"  # labels: stage (read, queue,
 CLOUD_STREAMS = "sedna_cloud_streams"
 CLOUD_REPORTS = "sedna_cloud_reports_total"  # labels: outcome (received, refused, forwarded, dropped)
 CLOUD_REPORTS_WAITING = "sedna_cloud_reports_waiting"
+
+# Both workers
+WORKER_CPU_LIMIT = "sedna_worker_cpu_limit"
+WORKER_THREADS = "sedna_worker_inference_threads"
 
 # Controller
 CONTROLLER_RECONCILES = "sedna_controller_reconciles_total"  # labels: outcome (settled, blocked, retried, failed)

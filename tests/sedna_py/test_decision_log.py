@@ -33,6 +33,11 @@ def test_round_trip() -> None:
     assert isinstance(found[1].latency_ms, Latency)
 
 
+def test_a_log_from_before_there_were_runs() -> None:
+    assert list(read_records([without("run")])) == [EASY]
+    assert replace(EASY, run="1f2e3d4c").to_line() != EASY.to_line()
+
+
 def test_a_record_is_one_line_of_plain_json() -> None:
     line = HARD.to_line()
     assert (line.count("\n"), line[-1]) == (1, "\n")

@@ -47,7 +47,7 @@ class FrameResult:
 
 
 def conclude(
-    progress: Progress, *, filter_name: str, threshold: float, offloads_waiting: int, now: float
+    progress: Progress, *, filter_name: str, threshold: float, offloads_waiting: int, now: float, run: str = ""
 ) -> FrameResult:
     """Choose the frame's result: the cloud's answer if there is one, else the edge's; and write down why.
 
@@ -75,6 +75,7 @@ def conclude(
         latency_ms=_latency(progress, now),
         frames_waiting=frame.frames_waiting,
         offloads_waiting=offloads_waiting,
+        run=run,
     )
     return FrameResult(frame, record)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -35,6 +36,7 @@ class FrameBuffer:
     """A bounded first-in-first-out buffer between one reading and one processing thread.
 
     It also bounds what is being worked on: a frame counts as out from `get` until `done`, and at most `most_out` are.
+    Every frame that was handed to `put` (`taken_in`) leaves by `get`, is `dropped`, or is `discarded`.
     """
 
     def __init__(self, capacity: int, policy: BufferPolicy, most_out: int) -> None:
@@ -45,25 +47,29 @@ class FrameBuffer:
         self._most_out = most_out
         self._out = 0
         self._ended = False
-        self._stopped = False
+        self._closed = False
+        self._stops_at: float | None = None
         self._changed = threading.Condition()
+        self.taken_in = 0
         self.dropped = 0  # gave way to a newer one
-        self.discarded = 0  # still waited at `stop`
+        self.discarded = 0  # came, or still waited, when it was too late
 
     def put(self, frame: SourceFrame) -> bool:
-        """Add a frame; return False once the buffer has been stopped."""
+        """Add a frame; return whether more are wanted. A frame that comes after `stop` was read before it: it is taken, too."""
         with self._changed:
+            self.taken_in += 1
             if self._policy is BufferPolicy.DROP_OLDEST:
                 if len(self._frames) >= self._capacity:
                     self._frames.popleft()
                     self.dropped += 1
             else:
-                self._changed.wait_for(lambda: len(self._frames) < self._capacity or self._stopped)
-            if self._stopped:
+                self._changed.wait_for(lambda: len(self._frames) < self._capacity or self._stops_at is not None)
+            if self._closed:
+                self.discarded += 1
                 return False
             self._frames.append(frame)
             self._changed.notify_all()
-            return True
+            return self._stops_at is None
 
     def put_back(self, frame: SourceFrame) -> None:
         """Return a frame that is out: it is next. Never waits."""
@@ -77,26 +83,36 @@ class FrameBuffer:
             self._ended = True
             self._changed.notify_all()
 
-    def stop(self) -> None:
-        """Drop what waits and take no more; what is out still gets done."""
+    def stop(self, limit_s: float) -> None:
+        """Ask for no more frames; those inside still leave, for `limit_s` seconds: what still waits then is discarded."""
         with self._changed:
-            self._stopped = self._ended = True
-            self.discarded += len(self._frames)
-            self._frames.clear()
+            if self._stops_at is None:
+                self._stops_at = time.monotonic() + limit_s
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """Take nothing any more and discard what waits; what is out still gets done."""
+        with self._changed:
+            self._close()
 
     def get(self, end_limit_s: float) -> SourceFrame | None:
         """Wait for the next frame and for room to work on it; None when every frame is done.
 
         Once no more frames will come, it waits at most `end_limit_s` for those that are out.
         """
+        gives_up_at: float | None = None
         with self._changed:
-            while not self._ended:
-                self._changed.wait_for(lambda: self._ended or self._next_queue() is not None)
+            while True:
+                now = time.monotonic()
+                if self._stops_at is not None and now >= self._stops_at:
+                    self._close()
                 if self._next_queue() is not None:
                     return self._take()
-            ready = self._changed.wait_for(lambda: self._next_queue() is not None or self._finished(), end_limit_s)
-            return self._take() if ready and not self._finished() else None
+                if self._ended and gives_up_at is None:
+                    gives_up_at = now + end_limit_s
+                if self._finished() or (gives_up_at is not None and now >= gives_up_at):
+                    return None
+                self._changed.wait(self._patience(gives_up_at, now))
 
     def done(self) -> None:
         """Say that a frame that was out has left for good."""
@@ -118,7 +134,17 @@ class FrameBuffer:
         return self._frames if self._frames and self._out < self._most_out else None
 
     def _finished(self) -> bool:
-        return not self._frames and not self._again and self._out == 0
+        return self._ended and not self._frames and not self._again and self._out == 0
+
+    def _patience(self, gives_up_at: float | None, now: float) -> float | None:
+        limits = [limit for limit in (gives_up_at, None if self._closed else self._stops_at) if limit is not None]
+        return max(min(limits) - now, 0.0) if limits else None
+
+    def _close(self) -> None:
+        self._closed = self._ended = True
+        self.discarded += len(self._frames)
+        self._frames.clear()
+        self._changed.notify_all()
 
     def _take(self) -> SourceFrame:
         queue = self._next_queue()

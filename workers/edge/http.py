@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import socket
 import threading
 from collections.abc import Callable
 
@@ -10,7 +12,9 @@ from fastapi import FastAPI
 
 from workers.edge.metrics import EdgeMetrics
 from workers.health import health_routes
-from workers.listening import QuietServer, listen
+from workers.listening import PortTaken, QuietServer, listen
+
+LOG = logging.getLogger(__name__)
 
 
 class HealthServer:
@@ -19,7 +23,7 @@ class HealthServer:
     def __init__(self, port: int, metrics: EdgeMetrics, not_ready: Callable[[], str | None]) -> None:
         app = FastAPI(openapi_url=None)
         app.include_router(health_routes(metrics.registry, not_ready, metrics.collect))
-        self._socket = listen("", port, setting="EDGE_HTTP_PORT")
+        self._socket = _listen(port)
         self.port = int(self._socket.getsockname()[1])
         self._server = QuietServer(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="health", daemon=True)
@@ -30,3 +34,13 @@ class HealthServer:
         self._server.should_exit = True
         self._thread.join(timeout=5)
         self._socket.close()
+
+
+def _listen(port: int) -> socket.socket:
+    """Return a listening socket, of a free port where this one is taken: on the host's network a replica has it already."""
+    try:
+        return listen("", port, setting="EDGE_HTTP_PORT")
+    except PortTaken:
+        listener = listen("", 0, setting="EDGE_HTTP_PORT")
+        LOG.warning("EDGE_HTTP_PORT %d is taken, serving on %d", port, listener.getsockname()[1])
+        return listener

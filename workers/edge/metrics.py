@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sedna_py.decision_log import DecisionRecord, Path
 from sedna_py.metrics import names
-from workers.edge.frames import SourceFrame
+from workers.edge.frames import FrameBuffer, SourceFrame
+from workers.edge.route_metrics import RouteCollector
 
 LOG = logging.getLogger(__name__)
 STAGES = ("wait", "edge", "encode", "cloud", "total")
@@ -24,6 +25,8 @@ class EdgeMetrics:
         self.registry = CollectorRegistry()
         r = self.registry
         self._frames = Counter(names.EDGE_FRAMES, "Frames answered, by whose answer it was", ["path"], registry=r)
+        self._read = Counter(names.EDGE_FRAMES_READ, "Frames taken from the source", registry=r)
+        self._outages = Counter(names.EDGE_SOURCE_OUTAGES, "Times that a live source gave no more frames", registry=r)
         self._lost = Counter(
             names.EDGE_FRAMES_LOST, "Frames without an answer of the little model", ["cause"], registry=r
         )
@@ -42,21 +45,30 @@ class EdgeMetrics:
         self._by_stage = {stage: self._stages.labels(stage) for stage in STAGES}
         self._lock = threading.Lock()
         self._model_failures = 0
-        self._dropped: Read = int
-        self._dropped_seen = 0
+        self.route = RouteCollector()
+        r.register(self.route)
+        self._elsewhere: list[tuple[Counter, Read]] = []
+        self._seen: list[int] = []
 
-    def watch(self, frames_waiting: Read, offloads_waiting: Read, dropped: Read) -> None:
-        """Read the queues' lengths, and the frames that a full buffer dropped, when somebody asks."""
-        self._waiting.set_function(frames_waiting)
+    def watch(self, buffer: FrameBuffer, offloads_waiting: Read = int, outages: Read = int) -> None:
+        """Read the queues' lengths, the buffer's counters and the source's outages when somebody asks."""
+        self._waiting.set_function(lambda: len(buffer))
         self._offloads.set_function(offloads_waiting)
-        self._dropped = dropped
+        self._elsewhere = [
+            (self._read, lambda: buffer.taken_in),
+            (self._lost.labels("buffer_full"), lambda: buffer.dropped),
+            (self._lost.labels("shutdown"), lambda: buffer.discarded),
+            (self._outages, outages),
+        ]
+        self._seen = [0] * len(self._elsewhere)
 
     def collect(self) -> None:
         """Bring the counters that are read from elsewhere up to date; call before rendering."""
         with self._lock:
-            now = self._dropped()
-            self._lost.labels("buffer_full").inc(now - self._dropped_seen)
-            self._dropped_seen = now
+            for index, (counter, read) in enumerate(self._elsewhere):
+                now = read()
+                counter.inc(now - self._seen[index])
+                self._seen[index] = now
 
     def frame_done(self, record: DecisionRecord) -> None:
         """Count a frame that has left through the sinks."""

@@ -14,6 +14,7 @@ from typing import Protocol
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.cloud_client import CloudReply
 from sedna_py.client.offload_window import START, OffloadWindow
+from sedna_py.client.route import RouteFigures
 from sedna_py.errors import CloudUnavailable, SednaError
 from sedna_py.protocol.causes import OffloadCause
 from workers.edge.decision import CloudAnswer
@@ -31,9 +32,13 @@ NOTHING_SENT = frozenset({OffloadCause.CIRCUIT_OPEN, OffloadCause.CONNECT_FAILED
 class Cloud(Protocol):
     """The part of CloudClient that is needed here. `predict` keeps to its deadline and raises CloudUnavailable."""
 
+    async def start(self) -> None: ...
+
     async def predict(
         self, body: bytes, media_type: str, *, frame_id: str = "", deadline_s: float | None = None
     ) -> CloudReply: ...
+
+    def figures(self) -> RouteFigures: ...
 
     def would_refuse(self) -> bool: ...
 
@@ -68,6 +73,7 @@ class Offloader:
         self._room = threading.Condition()
         self._closing = False
         self.pending = 0
+        self._loop.submit(cloud.start())  # so that the pods are known before the first hard frame
 
     def submit(self, frame: SourceFrame, answered: Answered) -> None:
         """Start on a hard frame; `answered` is called exactly once, from this or another thread."""
@@ -91,6 +97,10 @@ class Offloader:
 
         # Not by the coroutine itself: one that is cancelled before its first step runs no line of its own.
         asked.add_done_callback(ended)
+
+    def figures(self) -> RouteFigures:
+        """Return what was sent to the cloud, and which way."""
+        return self._cloud.figures()
 
     def close(self) -> None:
         """Give up what is still on its way, each with its answer, and let go of threads and connections; once is enough."""

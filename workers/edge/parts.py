@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sedna_py.client.cloud_client import CloudClient
+from sedna_py.client.pod_lookup import PodSource
 from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import SettingsError
 from sedna_py.estimator import import_module
@@ -23,9 +24,11 @@ from workers.edge.sinks.upstream_folders import UpstreamFoldersSink, check_folde
 from workers.edge.sinks.video import VideoSink, check_video_path
 from workers.edge.sources import FrameSource
 from workers.edge.wire_format import wire_format
+from workers.inference.model_files import model_folder
 from workers.settings import EdgeSettings
 
 T = TypeVar("T")
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 HOST_NAME = re.compile(r"[\w.-]{1,253}")
 MakeSink = Callable[[Sequence[str]], Sink]  # takes the model's labels
 
@@ -33,7 +36,7 @@ MakeSink = Callable[[Sequence[str]], Sink]  # takes the model's labels
 def load_filter(settings: EdgeSettings) -> BaseFilter | None:
     """Return the filter that HEM_NAME names; None without one: then no frame is hard. Raises FilterError."""
     if settings.hem_module:
-        import_module(settings.hem_module)
+        import_module(settings.hem_module, [model_folder(settings.model_url)])
     if not settings.hem_name:
         return None
     return make_filter(settings.hem_name, parse_parameters(settings.hem_parameters))
@@ -49,6 +52,8 @@ def buffer_policy(settings: EdgeSettings, source: FrameSource) -> BufferPolicy:
 def build_offloader(settings: EdgeSettings) -> Offloader | None:
     """Return the way to the cloud; None where no address is given. Raises SettingsError for one that cannot be."""
     if not settings.cloud_host:
+        if settings.cloud_pods:
+            raise SettingsError("BIG_MODEL_PODS is set without BIG_MODEL_IP; write the Service's address into that one")
         return None
     client = CloudClient(
         f"http://{url_host(settings.cloud_host)}:{settings.cloud_port}",
@@ -56,8 +61,8 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
         settings=ClientSettings(
             deadline_s=settings.offload_deadline_ms / 1000, max_connections=settings.offload_in_flight
         ),
+        pods=PodSource.parse(settings.cloud_pods) if settings.cloud_pods else None,
     )
-
     options = OffloadOptions(
         in_flight=settings.offload_in_flight,
         waiting=settings.offload_waiting,
@@ -81,20 +86,45 @@ def url_host(address: str) -> str:
 def prepare_sinks(settings: EdgeSettings, source: FrameSource) -> list[MakeSink]:
     """Return what makes the sinks. Raises SettingsError at once where a path cannot be written at all."""
     made: list[MakeSink] = []
-    if settings.decisions_file:
-        sink = _open(JsonLinesSink, settings.decisions_file, "DECISIONS_FILE")
+    if log := own_path(settings.decisions_file, "DECISIONS_FILE", settings.worker_name):
+        sink = _open(JsonLinesSink, log, "DECISIONS_FILE")
         made.append(lambda _: sink)
-    three = (settings.all_examples_dir, settings.hard_cloud_dir, settings.hard_edge_dir)
-    for folder, name in zip(three, ("all_examples", "hard_example_cloud", "hard_example_edge"), strict=True):
-        if folder:
-            _open(check_folder, folder, f"{name}_inference_output")
-    if any(three):
-        made.append(lambda labels: UpstreamFoldersSink(*three, labels, settings.display_threshold))
-    if settings.annotated_video:
-        video = Path(settings.annotated_video)
-        _open(check_video_path, settings.annotated_video, "ANNOTATED_VIDEO")
-        made.append(lambda labels: VideoSink(video, video_fps(settings, source), labels))
+    folders = {
+        "all_examples": settings.all_examples_dir,
+        "hard_example_cloud": settings.hard_cloud_dir,
+        "hard_example_edge": settings.hard_edge_dir,
+    }
+    all_, cloud, edge = (_own_folder(path, f"{name}_inference_output", settings) for name, path in folders.items())
+    if all_ or cloud or edge:
+        made.append(lambda labels: UpstreamFoldersSink(all_, cloud, edge, labels, settings.display_threshold))
+    if video := own_path(settings.annotated_video, "ANNOTATED_VIDEO", settings.worker_name):
+        _open(check_video_path, video, "ANNOTATED_VIDEO")
+        made.append(lambda labels: VideoSink(Path(video), video_fps(settings, source), labels))
     return made
+
+
+def own_path(path: str | None, name: str, worker: str) -> str | None:
+    """Return the path with `{worker}` replaced, so that replicas that share a folder do not share a file.
+
+    Raises SettingsError for another placeholder, or for one without a WORKER_NAME.
+    """
+    found = set(PLACEHOLDER.findall(path or ""))
+    if unknown := found - {"worker"}:
+        raise SettingsError(f"{name} is {path!r}: unknown placeholder {{{min(unknown)}}}; write {{worker}} or none")
+    if not path or not found:
+        return path
+    if not worker:
+        raise SettingsError(
+            f"{name} is {path!r} and WORKER_NAME is not set; write a name for this worker into that one"
+        )
+    return path.replace("{worker}", re.sub(r"[^\w.-]", "_", worker))
+
+
+def _own_folder(path: str | None, name: str, settings: EdgeSettings) -> str | None:
+    folder = own_path(path, name, settings.worker_name)
+    if folder:
+        _open(check_folder, folder, name)
+    return folder
 
 
 def video_fps(settings: EdgeSettings, source: FrameSource) -> float:

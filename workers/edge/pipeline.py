@@ -19,14 +19,13 @@ from workers.edge.decision import NO_FILTER, CloudAnswer, FrameResult, Progress,
 from workers.edge.frames import SourceFrame
 from workers.edge.metrics import EdgeMetrics
 from workers.edge.offload import Offloader
-from workers.edge.reader import FrameReader
+from workers.edge.reader import STOP_S, FrameReader
 from workers.edge.sinks.base import Sink, SinkWriter
 from workers.inference.predictor import Predictor
 
 LOG = logging.getLogger(__name__)
 RESULTS_WAITING = 32  # results that may wait for the sinks before the frame loop waits for them
 END_SLACK_S = 10.0  # on top of the offload deadline, for the last frames to leave
-READER_END_S = 6.0  # a network stream's read gives up after 5 s; a process must not end inside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,7 @@ class PipelineOptions:
     mine_first: bool = False  # mining-then-inference: the filter judges the raw frame
     display_threshold: float = 0.0
     deadline_s: float = 2.0
+    run: str = ""  # tells this process's frames from those of another one in the same decision log
 
 
 class EdgePipeline:
@@ -85,7 +85,7 @@ class EdgePipeline:
             raise SednaError(f"{self._buffer.out} frames did not leave: the model or the outputs are stuck")
 
     def stop(self) -> None:
-        """Take no more frames; what is inside still leaves."""
+        """Take no more frames; what was read still leaves."""
         self._reader.stop()
 
     def _next(self) -> SourceFrame | None:
@@ -182,6 +182,7 @@ class EdgePipeline:
             progress,
             filter_name=self._options.filter_name,
             threshold=self._options.display_threshold,
+            run=self._options.run,
             offloads_waiting=self._offloader.pending if self._offloader else 0,
             now=time.monotonic(),
         )
@@ -199,10 +200,11 @@ class EdgePipeline:
     def _finish(self) -> None:
         """Let every frame inside leave, then every part; what one part raises keeps none of the others from ending."""
         with contextlib.ExitStack() as parts:
-            parts.callback(self._reader.join, READER_END_S)
+            parts.callback(self._reader.join, STOP_S)  # a process must not end inside a read
             parts.callback(self._writer.finish, END_SLACK_S)
             parts.callback(self._predictor.close)
             self._reader.stop()
+            self._buffer.close()
             if self._offloader is not None:
                 self._offloader.close()
             while (frame := self._buffer.get(0)) is not None:  # the cloud gave these up just now

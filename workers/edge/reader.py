@@ -11,6 +11,7 @@ from workers.edge.frames import FrameBuffer, SourceFrame
 from workers.edge.sources import FrameSource
 
 LOG = logging.getLogger(__name__)
+STOP_S = 6.0  # a network stream's read gives up after 5 s; frames that were read get as long to be looked at
 
 
 class FrameReader(threading.Thread):
@@ -36,7 +37,6 @@ class FrameReader(threading.Thread):
         self._pace = 0.0 if source.live else pace
         self._repeat = 1 if source.live else repeat
         self._limit = limit
-        self._taken = 0
         self._stopped = threading.Event()
         self.read = 0
         self.error: SednaError | None = None
@@ -56,11 +56,11 @@ class FrameReader(threading.Thread):
             self._source.close()
 
     def stop(self) -> None:
-        """End the reading; returns at once."""
+        """End the reading; returns at once. Frames that were read already still leave the buffer, for STOP_S seconds."""
         self._stopped.set()
         if self._source.live:
             self._source.close()
-        self.buffer.stop()
+        self.buffer.stop(STOP_S)
 
     def _all_rounds(self) -> None:
         rounds = 0
@@ -73,16 +73,15 @@ class FrameReader(threading.Thread):
     def _one_round(self) -> bool:
         started = time.monotonic()
         for index, picture in enumerate(self._source):
+            if self._stopped.is_set():
+                return False
             self.read += 1
             if index % self._stride:
                 continue
             if self._pace:
                 self._stopped.wait(max(due_in(index, self._pace, time.monotonic() - started), 0))
             frame = SourceFrame(self.read, self._source.name, picture, time.monotonic(), time.time())
-            if self._stopped.is_set() or not self.buffer.put(frame):
-                return False
-            self._taken += 1
-            if self._taken == self._limit:
+            if not self.buffer.put(frame) or self.buffer.taken_in == self._limit:
                 return False
         return True
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import threading
 from collections.abc import Iterator
 
-import cv2
-
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.local_controller import InferenceCounts, LocalControllerReporter, WorkerIdentity
+from workers.cpu_limit import read_cpu_budget
+from workers.cpu_metrics import show_cpu
 from workers.edge.frames import FrameBuffer
 from workers.edge.http import HealthServer
 from workers.edge.metrics import EdgeMetrics
@@ -42,7 +43,6 @@ class EdgeWorker:
     def run(self) -> None:
         """Load the model and process frames until the source ends or `stop`. Raises SednaError."""
         try:
-            cv2.setNumThreads(1)  # frames run in parallel; OpenCV's own threads would only get in their way
             with self._health():
                 pipeline = self._pipeline = self._build()
                 if self._stopped.is_set():
@@ -63,7 +63,9 @@ class EdgeWorker:
 
     def _build(self) -> EdgePipeline:
         settings, offloader = self._settings, self._offloader
-        predictor = load_predictor(settings)
+        cpu = read_cpu_budget(settings.threads)
+        show_cpu(self._metrics.registry, cpu)
+        predictor = load_predictor(settings, cpu)
         most_out = frames_inside(predictor, settings.offload_in_flight + settings.offload_waiting)
         buffer = FrameBuffer(settings.buffer_frames, buffer_policy(settings, self._source), most_out)
         reader = FrameReader(
@@ -74,13 +76,17 @@ class EdgeWorker:
             repeat=settings.source_repeat,
             limit=settings.source_frames,
         )
-        self._metrics.watch(lambda: len(buffer), lambda: offloader.pending if offloader else 0, lambda: buffer.dropped)
+        source = self._source
+        self._metrics.watch(buffer, lambda: offloader.pending if offloader else 0, lambda: source.outages)
+        if offloader is not None:
+            self._metrics.route.watch(offloader.figures)
         options = PipelineOptions(
             filter=self._filter,
             filter_name=settings.hem_name or "",
             mine_first=settings.mining_mode == "mining-then-inference",
             display_threshold=settings.display_threshold,
             deadline_s=settings.offload_deadline_ms / 1000,
+            run=secrets.token_hex(4),
         )
         sinks = [make(predictor.labels) for make in self._sinks]
         return EdgePipeline(reader, predictor, offloader, sinks, options, self._metrics)

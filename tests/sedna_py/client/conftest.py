@@ -40,7 +40,7 @@ class Loopback:
 
     @staticmethod
     @contextlib.asynccontextmanager
-    async def serve(handler: Handler, port: int = 0) -> AsyncIterator[int]:
+    async def serve(handler: Handler, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[int]:
         """Serve on a free port; on leaving, every connection is cut."""
         tasks: set[asyncio.Task[None]] = set()
 
@@ -52,7 +52,7 @@ class Loopback:
             finally:
                 writer.transport.abort()
 
-        server = await asyncio.start_server(connection, "127.0.0.1", port)
+        server = await asyncio.start_server(connection, host, port)
         try:
             yield server.sockets[0].getsockname()[1]
         finally:

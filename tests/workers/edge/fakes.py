@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from sedna_py.client.cloud_client import CloudReply
+from sedna_py.client.route import Route, RouteFigures
 from sedna_py.decision_log import DecisionRecord, read_records
 from sedna_py.decision_log import Path as AnswerPath
 from sedna_py.errors import CloudUnavailable
@@ -77,7 +78,7 @@ class FakeSource:
         raises: BaseException | None = None,
         gate: threading.Semaphore | None = None,
     ) -> None:
-        self.name, self.live, self.fps, self.frames = "fake", live, 0.0, count
+        self.name, self.live, self.fps, self.frames, self.outages = "fake", live, 0.0, count, 0
         self.closed = threading.Event()
         self.rounds = 0
         self._count, self._raises, self._gate = count, raises, gate
@@ -196,6 +197,11 @@ class FakeCloud:
         if isinstance(what, Exception):
             raise what
         return CloudReply(CLOUD_BOXES, 0.004, {}, size)
+
+    async def start(self) -> None: ...
+
+    def figures(self) -> RouteFigures:
+        return RouteFigures(Route.SERVICE, {}, {}, {})
 
     def would_refuse(self) -> bool:
         return self.refuses

@@ -111,17 +111,53 @@ def test_after_the_end_it_does_not_wait_for_ever():
     assert buffer.out == 1
 
 
-def test_stop_drops_what_waits_counts_it_and_takes_no_more():
-    buffer = FrameBuffer(8, WAIT, most_out=4)
+def test_after_stop_what_was_read_still_leaves():
+    buffer = FrameBuffer(2, WAIT, most_out=9)
+    for number in (1, 2):
+        assert buffer.put(make_frame(number))
+    buffer.stop(PATIENCE_S)
+    assert buffer.put(make_frame(3)) is False  # in the reader's hand at that moment; no more is wanted
+    buffer.end()
+    assert taken(buffer) == [1, 2, 3]
+    assert (buffer.taken_in, buffer.dropped, buffer.discarded) == (3, 0, 0)
+
+
+@pytest.mark.parametrize("policy", BufferPolicy)
+def test_what_still_waits_after_the_limit_is_discarded_and_counted(policy):
+    buffer = FrameBuffer(8, policy, most_out=1)
     for number in (1, 2, 3):
         buffer.put(make_frame(number))
     frame = buffer.get(PATIENCE_S)
-    buffer.stop()
-    assert buffer.put(make_frame(4)) is False
+    buffer.stop(0.01)
+    assert buffer.get(0.05) is None  # 1 is still out
     assert (len(buffer), buffer.discarded) == (0, 2)
+    assert buffer.put(make_frame(4)) is False
+    assert (buffer.taken_in, buffer.discarded) == (4, 3)
     buffer.put_back(frame)
     assert buffer.get(PATIENCE_S) is frame
     buffer.done()
+    assert buffer.get(PATIENCE_S) is None
+
+
+def test_a_reader_that_never_ends_holds_a_stop_no_longer_than_its_limit():
+    buffer = FrameBuffer(8, WAIT, most_out=1)
+    buffer.stop(0.02)
+    assert buffer.get(PATIENCE_S) is None
+
+
+def test_a_second_stop_does_not_move_the_limit():
+    buffer = FrameBuffer(8, WAIT, most_out=1)
+    buffer.stop(0.02)
+    buffer.stop(3600)
+    assert buffer.get(3600) is None
+
+
+def test_closed_it_takes_nothing_and_keeps_count():
+    buffer = FrameBuffer(8, WAIT, most_out=4)
+    buffer.put(make_frame(1))
+    buffer.close()
+    assert buffer.put(make_frame(2)) is False
+    assert (buffer.taken_in, buffer.discarded, len(buffer)) == (2, 2, 0)
     assert buffer.get(PATIENCE_S) is None
 
 
@@ -131,9 +167,10 @@ def test_stop_wakes_who_waits(threads, policy):
     full.put(make_frame(1))
     putting = threads.submit(full.put, make_frame(2))
     getting = threads.submit(empty.get, PATIENCE_S)
-    full.stop()
-    empty.stop()
-    assert putting.result(PATIENCE_S) is (policy is DROP and full.dropped == 1)
+    until(lambda: full.taken_in == 2, "the second frame to come")
+    full.stop(0)
+    empty.stop(0)
+    assert putting.result(PATIENCE_S) is (policy is DROP)
     assert getting.result(PATIENCE_S) is None
 
 
@@ -169,12 +206,13 @@ def test_every_frame_is_accounted_for_under_stress(threads, policy, stop_early):
         left.append(frame.number)
         out_now.release()
         if stop_early and len(left) == 100:
-            buffer.stop()
+            buffer.stop(0.05)
     accepted = producing.result(PATIENCE_S)
     ended.set()
     out_now.release()
     finishing.result(PATIENCE_S)
-    assert accepted == len(left) + buffer.dropped + buffer.discarded
+    assert buffer.taken_in == len(left) + buffer.dropped + buffer.discarded
+    assert buffer.taken_in - accepted in (0, 1)  # the last one learnt that no more are wanted
     assert len(set(left)) == len(left)
     assert most_seen[0] <= 5
     assert policy is DROP or buffer.dropped == 0

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import http.server
+import re
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import pairwise
 
 import cv2
 import pytest
 
 from sedna_py.errors import SednaError
 from tests.workers.edge.fakes import PATIENCE_S, number_of, picture, until
+from workers.edge import sources
 from workers.edge.frames import BufferPolicy, FrameBuffer
 from workers.edge.reader import FrameReader
 from workers.edge.sources import LiveStream, open_source
@@ -101,6 +105,46 @@ def test_reading_resumes_when_the_server_comes_back(caplog):
     assert "s3cret" not in caplog.text
 
 
+def test_frames_come_without_delay(tmp_path):
+    """An MPEG-4 stream, frame by frame: when frame n has been sent, frame n - 2 or a newer one has come out."""
+    path, count = tmp_path / "clip.avi", 60
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"XVID"), 25, (64, 64))
+    for number in range(count):
+        writer.write(picture(4 * number, (64, 64, 3)))
+    writer.release()
+    data = path.read_bytes()
+    starts = [found.start() for found in re.finditer(b"00dc", data)][:count]
+    sent = []
+
+    class Stream(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(data[: starts[0]])
+            for begin, end in pairwise(starts):
+                sent.append(begin)
+                with suppress(OSError):
+                    self.wfile.write(data[begin:end])
+                time.sleep(0.02)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stream)
+    serving = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    serving.start()
+    try:
+        capture = sources._open(f"http://127.0.0.1:{server.server_port}/clip.avi")
+        late = []
+        while len(late) < 50 and capture.read()[0]:
+            late.append(len(sent) - len(late) - 1)
+        capture.release()
+    finally:
+        server.shutdown()
+        server.server_close()
+        serving.join(PATIENCE_S)
+    assert sorted(late)[25] <= 2, late
+
+
 class Captures:
     """Stands in for OpenCV: every opening takes the next capture of a plan; a capture is a number of frames, None refuses."""
 
@@ -139,7 +183,8 @@ def test_pauses_between_attempts_grow_and_start_again_after_a_frame(monkeypatch)
     stream, _, pauses = stream_of(monkeypatch, 1, None, 0, None, None, None, 2, 1)
     shown = iter(stream)
     assert [number_of(next(shown)) for _ in range(4)] == [1, 7, 7, 8]
-    assert pauses == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 0.5]
+    assert stream.outages == 2
+    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 0.2]
 
 
 def test_every_capture_is_released(monkeypatch):

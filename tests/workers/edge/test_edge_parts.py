@@ -5,11 +5,12 @@ from __future__ import annotations
 import cv2
 import pytest
 
+from sedna_py.client.route import Route
 from sedna_py.errors import EstimatorError, FilterError, SednaError, SettingsError
 from sedna_py.protocol.causes import OffloadCause
 from tests.workers.edge.fakes import FakeSource, make_frame, make_result, picture, until
 from workers.edge.frames import BufferPolicy
-from workers.edge.parts import buffer_policy, build_offloader, load_filter, prepare_sinks, video_fps
+from workers.edge.parts import buffer_policy, build_offloader, load_filter, own_path, prepare_sinks, video_fps
 from workers.edge.sinks.json_lines import JsonLinesSink
 from workers.edge.sinks.upstream_folders import UpstreamFoldersSink
 from workers.edge.sinks.video import VideoSink
@@ -86,6 +87,12 @@ def test_filters_by_name_and_module(tmp_path):
     assert load_filter(settings(HEM_MODULE=str(module), HEM_NAME="EdgePartsTestFilter"))(None).hard
 
 
+def test_a_filters_file_may_lie_beside_the_model(tmp_path):
+    (tmp_path / "beside_the_model.py").write_text("raise SystemError('found')\n")
+    with pytest.raises(EstimatorError, match="found"):
+        load_filter(settings(HEM_MODULE="beside_the_model.py", MODEL_URL=str(tmp_path / "model.xml")))
+
+
 @pytest.mark.parametrize(
     ("value", "live", "policy"),
     [
@@ -138,6 +145,58 @@ def test_the_offloader_asks_the_address_of_the_settings(host):
 def test_a_cloud_address_that_cannot_be(host):
     with pytest.raises(SettingsError, match=r"^BIG_MODEL_IP is .*; write a host name or an IP address"):
         build_offloader(settings(BIG_MODEL_IP=host))
+
+
+@pytest.mark.parametrize("value", ["a b", "http://pods:5000", "pods:none"])
+def test_pods_that_cannot_be(value):
+    with pytest.raises(
+        SettingsError, match=r"^BIG_MODEL_PODS is .*; write the name of a headless Service as host:port"
+    ):
+        build_offloader(settings(BIG_MODEL_IP="cloud", BIG_MODEL_PODS=value))
+
+
+def test_pods_without_an_address_behind_them():
+    with pytest.raises(SettingsError, match=r"BIG_MODEL_PODS is set without BIG_MODEL_IP; write"):
+        build_offloader(settings(BIG_MODEL_PODS="pods.ns:5000"))
+
+
+def test_pods_are_looked_up_before_the_first_frame(monkeypatch):
+    asked = []
+    monkeypatch.setattr("socket.getaddrinfo", lambda host, port, **_: asked.append((host, port)) or [])
+    offloader = build_offloader(settings(BIG_MODEL_IP="127.0.0.1", BIG_MODEL_PODS="pods.ns"))
+    try:
+        until(lambda: asked, "a lookup")
+        assert offloader.figures().route is Route.SERVICE
+    finally:
+        offloader.close()
+    assert asked[0] == ("pods.ns", 5000)
+
+
+@pytest.mark.parametrize(
+    ("path", "worker", "expected"),
+    [
+        (None, "w", None),
+        ("/data/d.jsonl", "", "/data/d.jsonl"),
+        ("/data/{worker}.jsonl", "helmet-edge-7c9-x2", "/data/helmet-edge-7c9-x2.jsonl"),
+        ("/{worker}/{worker}.avi", "a/../b", "/a_.._b/a_.._b.avi"),
+    ],
+)
+def test_each_replica_may_have_a_path_of_its_own(path, worker, expected):
+    assert own_path(path, "DECISIONS_FILE", worker) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "worker", "message"),
+    [
+        ("/d/{pod}.jsonl", "w", r"unknown placeholder \{pod\}; write \{worker\} or none"),
+        ("/d/{}.jsonl", "w", r"unknown placeholder \{\}"),
+        ("/d/{worker}.jsonl", "", r"WORKER_NAME is not set"),
+    ],
+)
+@pytest.mark.parametrize("name", ["DECISIONS_FILE", "ANNOTATED_VIDEO", "all_examples_inference_output"])
+def test_placeholders_that_cannot_be_filled(name, path, worker, message):
+    with pytest.raises(SettingsError, match=f"^{name} is .*{message}"):
+        prepare_sinks(settings(**{name: path, "WORKER_NAME": worker}), FakeSource())
 
 
 def test_every_sink_that_is_set_is_made(tmp_path):

@@ -56,6 +56,71 @@ def test_stop_in_the_middle_lets_what_is_inside_leave(mine_first):
     assert rig.buffer.out == 0
 
 
+@pytest.mark.parametrize("live", [False, True])
+def test_frames_that_were_read_before_a_stop_are_answered(live):
+    go_on, looked = threading.Event(), threading.Event()
+
+    def slow(shown):
+        looked.set()
+        go_on.wait()
+        return unsure_of_even(shown)
+
+    policy = BufferPolicy.DROP_OLDEST if live else BufferPolicy.WAIT
+    gate = threading.Semaphore(4)
+    rig = Rig(FakeSource(100, live=live, gate=gate), FakePredictor(slow), FakeCloud(), policy=policy)
+    rig.metrics.watch(rig.buffer)
+    rig.start()
+    until(lambda: looked.is_set() and rig.buffer.taken_in == 4, "frames in the buffer")
+    rig.pipeline.stop()
+    go_on.set()
+    gate.release(100)
+    assert frames_of(rig.join()) == [1, 2, 3, 4]
+    rig.metrics.collect()
+    assert rig.metric(names.EDGE_FRAMES_READ) == 4
+    assert rig.metric(names.EDGE_FRAMES_LOST, cause="shutdown") == 0
+
+
+def test_frames_for_which_a_stop_has_no_time_are_counted_as_lost(monkeypatch):
+    monkeypatch.setattr("workers.edge.reader.STOP_S", 0.0)
+    go_on, looked = threading.Event(), threading.Event()
+
+    def slow(shown):
+        looked.set()
+        go_on.wait()
+        return sure(shown)
+
+    rig = Rig(FakeSource(100), FakePredictor(slow), None)
+    rig.metrics.watch(rig.buffer)
+    rig.start()
+    until(lambda: looked.is_set() and rig.buffer.taken_in == 6, "a full buffer, and one more at its door")
+    rig.pipeline.stop()
+    go_on.set()
+    assert frames_of(rig.join()) == [1]
+    rig.metrics.collect()
+    assert rig.metric(names.EDGE_FRAMES_READ) == 6
+    assert rig.metric(names.EDGE_FRAMES_LOST, cause="shutdown") == 5
+
+
+@pytest.mark.parametrize("policy", BufferPolicy)
+def test_every_frame_read_is_answered_or_lost_by_a_cause(policy):
+    """Stopped at any moment: what was read is in the log or in a counter, and the gaps in the log are the counted ones."""
+    for moment in (1, 5, 50):
+        rig = Rig(
+            FakeSource(10**6, live=policy is BufferPolicy.DROP_OLDEST), FakePredictor(sure, threads=2), policy=policy
+        )
+        rig.metrics.watch(rig.buffer)
+        rig.start()
+        until(lambda rig=rig, moment=moment: len(rig.sink.results) >= moment, "some frames")
+        rig.pipeline.stop()
+        numbers = frames_of(rig.join())
+        rig.metrics.collect()
+        lost = {cause: rig.metric(names.EDGE_FRAMES_LOST, cause=cause) for cause in ("buffer_full", "shutdown")}
+        assert rig.metric(names.EDGE_FRAMES_READ) == len(numbers) + sum(lost.values())
+        assert len(set(numbers)) == len(numbers)
+        assert lost["shutdown"] == 0
+        assert numbers[-1] - len(numbers) == lost["buffer_full"]
+
+
 def test_stop_while_the_model_is_busy_waits_for_it():
     begun, go_on = threading.Event(), threading.Event()
 
@@ -196,7 +261,7 @@ def test_a_live_source_loses_old_frames_only_and_counts_them():
     gate = threading.Semaphore(1)
     source = FakeSource(100, live=True, gate=gate)
     rig = Rig(source, FakePredictor(slow), None, policy=BufferPolicy.DROP_OLDEST)
-    rig.metrics.watch(lambda: len(rig.buffer), lambda: 0, lambda: rig.buffer.dropped)
+    rig.metrics.watch(rig.buffer)
     rig.start()
     looked.wait()
     gate.release(99)
@@ -206,6 +271,7 @@ def test_a_live_source_loses_old_frames_only_and_counts_them():
     assert frames_of(records) == [1, 97, 98, 99, 100]
     rig.metrics.collect()
     assert rig.metric(names.EDGE_FRAMES_LOST, cause="buffer_full") == 95
+    assert rig.metric(names.EDGE_FRAMES_READ) == 100
     assert records[1].frames_waiting == 3
 
 

@@ -87,6 +87,41 @@ def test_hard_frames_are_answered_by_a_real_cloud(programs, tmp_path):
     assert all(r.bytes_sent > 100 and r.latency_ms.cloud > 0 for r in records if r.hard)
 
 
+def test_pods_are_asked_directly_and_an_end_in_mid_run_loses_nothing(programs, tmp_path):
+    """Two replicas with one HTTP port and one folder; `localhost` stands for a headless Service, its address refuses."""
+    cloud_port, port = free_port(), free_port()
+    wait_ready(programs.cloud(cloud_port), cloud_port)
+    edges = [
+        programs.edge(
+            WORKER_NAME=name,
+            video_url=pictures(tmp_path / "in", [DARK, BRIGHT] * 10),
+            SOURCE_REPEAT=0,
+            SOURCE_PACE=100,
+            BIG_MODEL_IP="127.0.0.1",
+            BIG_MODEL_PORT=free_port(),
+            BIG_MODEL_PODS=f"localhost:{cloud_port}",
+            DECISIONS_FILE=tmp_path / "{worker}.jsonl",
+            EDGE_HTTP_PORT=port,
+            **THRESHOLD,
+        )
+        for name in ("edge-1", "edge-2")
+    ]
+
+    def answers(records: list[DecisionRecord]) -> bool:
+        return sum(record.path is AnswerPath.CLOUD for record in records) > 20
+
+    for edge, name in zip(edges, ("edge-1", "edge-2"), strict=True):
+        wait_log(edge, tmp_path / f"{name}.jsonl", answers, "answers of the pod")
+    got = samples(get(port, "/metrics").text)
+    assert got[(names.EDGE_CLOUD_ROUTE, ("pods",))] == 1
+    assert got[(names.EDGE_CLOUD_ATTEMPTS, ("ok", "pods"))] > 20
+    for edge, name in zip(edges, ("edge-1", "edge-2"), strict=True):
+        assert edge.terminate() == 0, edge.log
+        numbers = sorted(record.frame for record in log_of(tmp_path / f"{name}.jsonl"))
+        assert numbers == list(range(1, len(numbers) + 1))
+    assert sum(f"EDGE_HTTP_PORT {port} is taken, serving on" in edge.log for edge in edges) == 1
+
+
 def test_a_model_that_fails_on_a_frame_does_not_end_it(programs, tmp_path):
     log = tmp_path / "d.jsonl"
     edge = programs.edge(
@@ -243,7 +278,11 @@ def broken_settings(tmp_path, port):
         "local controller": ({"LC_SERVER": "here"}, "LC_SERVER is 'here'; write http://host:port"),
         "model file": ({"MODEL_URL": "/no/model.xml"}, "no model at '/no/model.xml'"),
         "estimator": ({"ESTIMATOR": "/no/such.py:Thing"}, "no file '/no/such.py'"),
-        "port": ({"EDGE_HTTP_PORT": str(port)}, f"cannot listen on *:{port}: Address already in use"),
+        "pods": (
+            {"BIG_MODEL_IP": "cloud", "BIG_MODEL_PODS": "http://p"},
+            "BIG_MODEL_PODS is 'http://p'; write the name",
+        ),
+        "placeholder": ({"DECISIONS_FILE": "/tmp/{pod}.jsonl"}, "unknown placeholder {pod}; write {worker} or none"),
     }, {"video_url": folder}
 
 
@@ -251,7 +290,7 @@ def broken_settings(tmp_path, port):
     "case",
     [
         "no model", "bad value", "filter", "parameter", "missing video", "text as video", "refused stream", "sink",
-        "video sink", "cloud", "local controller", "model file", "estimator", "port",
+        "video sink", "cloud", "local controller", "model file", "estimator", "pods", "placeholder",
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_line_and_status_1(programs, tmp_path, case):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import math
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -93,6 +96,72 @@ def test_a_line_that_a_kill_cut_short_is_taken_back(tmp_path, whole, torn):
     sink.write(make_result(2))
     sink.close()
     assert [record.frame for record in log_of(path)] == [*[1] * bool(whole) * 3, 2]
+
+
+def test_two_workers_may_share_a_log(tmp_path):
+    path = tmp_path / "decisions.jsonl"
+    sinks = [JsonLinesSink(path) for _ in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        for sink in sinks:
+            threads.submit(lambda sink=sink: [sink.write(make_result(number)) for number in range(1, 301)])
+    for sink in sinks:
+        sink.close()
+    assert sorted(record.frame for record in log_of(path)) == sorted([*range(1, 301)] * 3)
+
+
+def test_a_line_that_another_worker_is_writing_is_never_cut(tmp_path):
+    path = tmp_path / "decisions.jsonl"
+    sink, line = JsonLinesSink(path), make_result(1).record.to_line()
+    with path.open("a") as other, ThreadPoolExecutor(1) as threads:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.write(line[:20])
+        other.flush()
+        writing = threads.submit(sink.write, make_result(2))
+        starting = threads.submit(JsonLinesSink, path)
+        with pytest.raises(TimeoutError):
+            writing.result(0.05)
+        other.write(line[20:])
+        other.flush()
+        fcntl.flock(other, fcntl.LOCK_UN)
+        writing.result(10)
+        starting.result(10).close()
+    sink.close()
+    assert [record.frame for record in log_of(path)] == [1, 2]
+
+
+def test_what_another_worker_left_torn_is_taken_back_by_whoever_writes_next(tmp_path):
+    path = tmp_path / "decisions.jsonl"
+    sink = JsonLinesSink(path)
+    sink.write(make_result(1))
+    with path.open("a") as killed:
+        killed.write('{"frame": 9, "sou')
+    sink.write(make_result(2))
+    sink.close()
+    assert [record.frame for record in log_of(path)] == [1, 2]
+
+
+def test_a_log_that_stays_held_is_an_error_and_no_hang(tmp_path, monkeypatch):
+    monkeypatch.setattr("workers.edge.sinks.json_lines.LOCK_S", 0.02)
+    path = tmp_path / "decisions.jsonl"
+    sink = JsonLinesSink(path)
+    with path.open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError):
+            sink.write(make_result(1))
+    sink.write(make_result(2))
+    sink.close()
+    assert [record.frame for record in log_of(path)] == [2]
+
+
+def test_a_file_system_without_locks_is_written_to_all_the_same(tmp_path, monkeypatch):
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("workers.edge.sinks.json_lines.fcntl.flock", none)
+    sink = JsonLinesSink(tmp_path / "d.jsonl")
+    sink.write(make_result(1))
+    sink.close()
+    assert [record.frame for record in log_of(tmp_path / "d.jsonl")] == [1]
 
 
 def test_the_log_may_be_a_pipe():

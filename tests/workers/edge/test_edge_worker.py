@@ -13,6 +13,7 @@ import pytest
 from sedna_py.errors import EstimatorError, ModelError, SettingsError
 from tests.workers.edge.fakes import PATIENCE_S, log_of, until
 from tests.workers.edge.programs import UPSTREAM, free_port, pictures
+from workers.edge.__main__ import shorten_lookups
 from workers.edge.http import HealthServer
 from workers.edge.metrics import EdgeMetrics
 from workers.edge.worker import EdgeWorker
@@ -61,11 +62,26 @@ def test_health_server_says_why_it_is_not_ready_and_ends():
         assert probe.connect_ex(("127.0.0.1", server.port)) != 0
 
 
-def test_a_port_in_use_is_told_before_the_model_is_loaded(environment):
+def test_a_port_that_another_replica_has_is_not_fought_for(caplog):
     with socket.create_server(("0.0.0.0", 0)) as taken:
-        worker = make(environment, EDGE_HTTP_PORT=taken.getsockname()[1], BIG_MODEL_IP="127.0.0.1")
-        with pytest.raises(SettingsError, match=r"cannot listen on .*EDGE_HTTP_PORT"):
-            worker.run()
+        port = taken.getsockname()[1]
+        server = HealthServer(port, EdgeMetrics(), lambda: None)
+        try:
+            assert server.port not in (0, port)
+            assert caplog.messages == [f"EDGE_HTTP_PORT {port} is taken, serving on {server.port}"]
+            assert get(server.port, "/healthz").status_code == 200
+        finally:
+            server.close()
+
+
+def test_a_port_that_may_not_be_used_is_told_before_the_model_is_loaded(environment, monkeypatch):
+    def forbidden(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    worker = make(environment, EDGE_HTTP_PORT=80, BIG_MODEL_IP="127.0.0.1")
+    monkeypatch.setattr("workers.listening.socket.socket.bind", forbidden)
+    with pytest.raises(SettingsError, match=r"cannot listen on .*EDGE_HTTP_PORT"):
+        worker.run()
 
 
 @pytest.mark.parametrize(
@@ -77,11 +93,27 @@ def test_a_model_that_cannot_be_loaded_leaves_nothing_running(environment, wrong
         make({**environment, **wrong}, EDGE_HTTP_PORT=free_port(), BIG_MODEL_IP="127.0.0.1").run()
 
 
+@pytest.mark.parametrize("own", ["", "timeout:9"])
+def test_lookups_are_short_unless_somebody_said_otherwise(own):
+    environment = {"RES_OPTIONS": own} if own else {}
+    shorten_lookups(environment)
+    assert environment["RES_OPTIONS"] == (own or "timeout:1 attempts:2")
+
+
 def test_stop_before_run_processes_nothing(environment, tmp_path):
     worker = make(environment, SOURCE_REPEAT=0)
     worker.stop()
     worker.run()
     assert log_of(tmp_path / "d.jsonl") == []
+
+
+def test_a_second_run_counts_from_one_under_another_name(environment, tmp_path):
+    for _ in range(2):
+        make(environment).run()
+    records = log_of(tmp_path / "d.jsonl")
+    assert [record.frame for record in records] == [1, 2, 3, 1, 2, 3]
+    assert len({(record.run, record.source, record.frame) for record in records}) == 6
+    assert all(record.run for record in records)
 
 
 def test_stop_while_it_runs(environment, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ class UpstreamFoldersSink:
         self._all, self._cloud, self._edge = (Path(p) if p else None for p in (all_examples, hard_cloud, hard_edge))
         self._labels = labels
         self._threshold = threshold
+        self._mark = secrets.token_hex(4)  # replicas may share the folder, and number their frames alike
         for folder in (self._all, self._cloud, self._edge):
             if folder:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +69,7 @@ class UpstreamFoldersSink:
             raise OSError(str(error)) from error
         path = folder / f"{number}.jpeg"
         # A reader of the folder never sees half a picture, and a full disk leaves none behind.
-        unfinished = path.with_suffix(".part")
+        unfinished = folder / f"{number}.{self._mark}.part"
         try:
             unfinished.write_bytes(encoded)
             unfinished.replace(path)

@@ -1,0 +1,174 @@
+"""Which pod gets the next request: pure; the time and the source of chance are arguments.
+
+The power of two choices (M. Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, IEEE TPDS 12(10), 2001):
+of two pods drawn at random, the one with fewer requests on their way. A pod gets requests only after it has answered a
+probe, so that no frame pays for a pod that cannot be reached; after a failure it is probed again, at growing intervals.
+
+Not thread-safe; it belongs to one event loop.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PodState(StrEnum):
+    """What is known of a pod that is in DNS; only a ready one gets requests."""
+
+    NEW = "new"  # has not been probed yet
+    READY = "ready"
+    DRAINING = "draining"  # said that it is going away
+    QUARANTINED = "quarantined"  # failed just now
+
+
+class Verdict(StrEnum):
+    """What a request, or a probe, tells about its pod."""
+
+    ANSWERED = "answered"
+    CLOSING = "closing"  # answered, and said `Connection: close`
+    FAILED = "failed"  # refused, broke off, or not ready
+    NO_ANSWER = "no_answer"  # none in time
+    NOTHING = "nothing"  # given up by the caller
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerPolicy:
+    """The balancer's constants; times in seconds.
+
+    `misses`: requests in a row without an answer in time that count as a failure; one alone may be a slow frame.
+    `drain_s`: how long a pod that said `Connection: close` is left alone, if DNS names it for so long.
+    """
+
+    quarantine_s: float = 0.5
+    backoff_factor: float = 2.0
+    max_quarantine_s: float = 8.0
+    drain_s: float = 5.0
+    misses: int = 3
+
+
+class Pod:
+    """One address and what is known of it."""
+
+    __slots__ = ("address", "closes_always", "due_at", "in_flight", "misses", "probing", "quarantine_s", "state")
+
+    def __init__(self, address: str, quarantine_s: float, now: float) -> None:
+        self.address = address
+        self.state = PodState.NEW
+        self.in_flight = 0
+        self.misses = 0
+        self.quarantine_s = quarantine_s
+        self.due_at = now  # when it is to be probed
+        self.probing = False
+        self.closes_always = False  # its server keeps no connection at all, so a `Connection: close` tells nothing
+
+
+class Balancer:
+    """The pods that DNS names, and the choice among them."""
+
+    def __init__(self, policy: BalancerPolicy, chance: random.Random) -> None:
+        self._policy = policy
+        self._chance = chance
+        self._pods: dict[str, Pod] = {}
+        self._ready: list[Pod] = []
+
+    @property
+    def usable(self) -> bool:
+        """Whether any pod may get a request."""
+        return bool(self._ready)
+
+    @property
+    def addresses(self) -> Collection[str]:
+        """The addresses that are known."""
+        return self._pods.keys()
+
+    def counts(self) -> dict[PodState, int]:
+        """Return how many pods are in each state."""
+        counts = dict.fromkeys(PodState, 0)
+        for pod in tuple(self._pods.values()):
+            counts[pod.state] += 1
+        return counts
+
+    def update(self, addresses: Iterable[str], now: float) -> None:
+        """Take over what DNS says; a pod that it no longer names gets no new request, what is on its way there ends."""
+        known = self._pods
+        self._pods = {
+            address: known.get(address) or Pod(address, self._policy.quarantine_s, now) for address in addresses
+        }
+        self._sort()
+
+    def choose(self, tried: Collection[str] = ()) -> Pod | None:
+        """Return a ready pod, none of those that were `tried`, and count the request; None if there is none.
+
+        Give it back to `settle` exactly once.
+        """
+        ready = [pod for pod in self._ready if pod.address not in tried] if tried else self._ready
+        if not ready:
+            return None
+        pod = ready[0] if len(ready) == 1 else self._less_busy(ready)
+        pod.in_flight += 1
+        return pod
+
+    def others(self, pod: Pod) -> bool:
+        """Whether another pod than this one may get a request."""
+        return any(other is not pod for other in self._ready)
+
+    def settle(self, pod: Pod, verdict: Verdict, now: float) -> None:
+        """Learn how a request ended. What an earlier one says of a pod that is set aside already changes nothing."""
+        pod.in_flight -= 1
+        if pod.state is not PodState.READY or verdict is Verdict.NOTHING:
+            return
+        if verdict is Verdict.ANSWERED or (verdict is Verdict.CLOSING and pod.closes_always):
+            pod.misses = 0
+            pod.quarantine_s = self._policy.quarantine_s
+        elif verdict is Verdict.CLOSING:
+            self._set_aside(pod, PodState.DRAINING, now + self._policy.drain_s)
+        elif verdict is Verdict.FAILED or self._missed(pod):
+            self._quarantine(pod, now)
+
+    def due(self, now: float) -> list[Pod]:
+        """Return the pods that are to be probed now; hand each back to `probed` exactly once."""
+        due = [pod for pod in self._pods.values() if self._waits(pod) and pod.due_at <= now]
+        for pod in due:
+            pod.probing = True
+        return due
+
+    def next_due(self) -> float | None:
+        """Return when the next probe is due; None if no pod waits for one."""
+        return min((pod.due_at for pod in self._pods.values() if self._waits(pod)), default=None)
+
+    def probed(self, pod: Pod, verdict: Verdict, now: float) -> None:
+        """Learn how a probe ended."""
+        pod.probing = False
+        if verdict in (Verdict.ANSWERED, Verdict.CLOSING):
+            pod.closes_always = verdict is Verdict.CLOSING
+            pod.state, pod.misses = PodState.READY, 0
+            self._sort()
+        elif verdict is not Verdict.NOTHING:
+            self._quarantine(pod, now)
+
+    def _less_busy(self, ready: list[Pod]) -> Pod:
+        one, other = self._chance.sample(ready, 2) if len(ready) > 2 else ready
+        if one.in_flight == other.in_flight:
+            return one if len(ready) > 2 or self._chance.random() < 0.5 else other
+        return one if one.in_flight < other.in_flight else other
+
+    def _missed(self, pod: Pod) -> bool:
+        pod.misses += 1
+        return pod.misses >= self._policy.misses
+
+    def _quarantine(self, pod: Pod, now: float) -> None:
+        self._set_aside(pod, PodState.QUARANTINED, now + pod.quarantine_s)
+        pod.quarantine_s = min(pod.quarantine_s * self._policy.backoff_factor, self._policy.max_quarantine_s)
+
+    def _set_aside(self, pod: Pod, state: PodState, until: float) -> None:
+        pod.state, pod.due_at = state, until
+        self._sort()
+
+    def _waits(self, pod: Pod) -> bool:
+        return pod.state is not PodState.READY and not pod.probing
+
+    def _sort(self) -> None:
+        self._ready = [pod for pod in self._pods.values() if pod.state is PodState.READY]

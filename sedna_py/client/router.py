@@ -1,0 +1,180 @@
+"""One request, its way, and its second try.
+
+To a ready pod; to another pod if that one cannot take it; to the Service if no pod can. A second try never goes where the
+first one went, is bounded by a budget and by the deadline around all of it, and repeats nothing of which a reply has begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from sedna_py.client.balancer import Balancer, Pod, PodState, Verdict
+from sedna_py.client.connections import Answer, Call, Connections, Kind, Target
+from sedna_py.client.failures import failure_of_exception, failure_of_status
+from sedna_py.client.retry_budget import RetryBudget
+from sedna_py.client.route import OK, RetryCause, Route, RouteCounts
+from sedna_py.client.settings import ClientSettings
+from sedna_py.protocol.causes import OffloadCause
+from sedna_py.protocol.headers import RequestHeaders
+
+_MOST_PODS: Final = 2  # that are asked before the Service is
+_CONNECTING: Final = (httpx.ConnectError, httpx.ConnectTimeout)
+_BROKEN: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+# What a server that goes away says beside `Connection: close`; with other answers it is about that one request.
+_FAREWELLS: Final = frozenset({200, 429, 503})
+_GATEWAY_ERRORS: Final = frozenset({502, 503, 504})
+
+Result = Answer | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class RouterParts:
+    """What a router works with. `on_failure` is called when a pod has been set aside."""
+
+    connections: Connections
+    balancer: Balancer
+    budget: RetryBudget
+    counts: RouteCounts
+    clock: Callable[[], float]
+    on_failure: Callable[[], None]
+
+
+class Router:
+    """Sends requests to the service at `root` (http://host:port) by the best way, for one event loop."""
+
+    def __init__(self, root: str, prefix: str, settings: ClientSettings, parts: RouterParts) -> None:
+        self._prefix = prefix
+        self._settings = settings
+        self._parts = parts
+        self._service = Target(f"{root}/{prefix}", Kind.SERVICE, settings.connect_timeout_s)
+        self._service_fresh = Target(f"{root}/{prefix}", Kind.FRESH, settings.connect_timeout_s)
+
+    async def send(self, call: Call) -> Answer:
+        """Return the reply of whoever answered. Raises what httpx raises."""
+        parts = self._parts
+        parts.budget.deposit()
+        tried: list[str] = []
+        while len(tried) < _MOST_PODS and (pod := parts.balancer.choose(tried)) is not None:
+            result = await self._ask_pod(call, pod)
+            cause = _why_elsewhere(result, call)
+            if cause is RetryCause.OVERLOADED and (tried or not parts.balancer.others(pod)):
+                return _unwrap(result)  # as busy as this one, or this one again
+            tried.append(pod.address)
+            if cause is None or not self._may_retry(cause):
+                return _unwrap(result)
+        return await self._ask_service(call, fresh=call.fresh or bool(tried))
+
+    async def probe(self, pod: Pod) -> Verdict:
+        """Ask a pod what it is; raises nothing."""
+        limit_s = self._settings.pod_connect_timeout_s
+        call = Call("GET", "", self._parts.clock() + 2 * limit_s, RequestHeaders())
+        try:
+            async with asyncio.timeout(2 * limit_s):
+                answer = await self._parts.connections.send(call, self._pod(pod, Kind.POD))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the pod cannot be used now
+            self._parts.counts.trouble = str(failure_of_exception(error))
+            return Verdict.FAILED
+        if answer.status in _GATEWAY_ERRORS:
+            self._parts.counts.trouble = f"a pod answered {answer.status}"
+            return Verdict.FAILED
+        return Verdict.CLOSING if answer.closes else Verdict.ANSWERED
+
+    async def _ask_pod(self, call: Call, pod: Pod) -> Result:
+        verdict = Verdict.NOTHING
+        try:
+            result = await self._attempt(call, self._pod(pod, Kind.FRESH if call.fresh else Kind.POD), Route.PODS)
+            verdict = _verdict(result)
+        except asyncio.CancelledError:
+            if self._parts.clock() >= call.deadline:
+                verdict = Verdict.NO_ANSWER
+            raise
+        finally:
+            self._parts.balancer.settle(pod, verdict, self._parts.clock())
+            if pod.state is not PodState.READY:
+                self._parts.on_failure()
+        return result
+
+    async def _ask_service(self, call: Call, *, fresh: bool) -> Answer:
+        result = await self._attempt(call, self._service_fresh if fresh else self._service, Route.SERVICE)
+        cause = None if fresh else _why_again(result, call)
+        if cause is None:
+            return _unwrap(result)
+        # A kept connection breaks once; that a pod is not ready may last.
+        if cause is RetryCause.CONNECTION_LOST:
+            self._parts.counts.retries[cause] += 1
+        elif not self._may_retry(cause):
+            return _unwrap(result)
+        return _unwrap(await self._attempt(call, self._service_fresh, Route.SERVICE))
+
+    async def _attempt(self, call: Call, target: Target, route: Route) -> Result:
+        outcome: str | None = None
+        try:
+            answer = await self._parts.connections.send(call, target)
+        except asyncio.CancelledError:
+            if self._parts.clock() >= call.deadline:
+                outcome = OffloadCause.DEADLINE_EXCEEDED.value
+            raise
+        except Exception as error:  # noqa: BLE001 - who called decides what to make of it
+            failure = failure_of_exception(error)
+            outcome, self._parts.counts.trouble = failure.cause.value, str(failure)
+            return error
+        else:
+            outcome = OK if answer.status == 200 else failure_of_status(answer.status, "").cause.value
+            return answer
+        finally:
+            if outcome is not None:
+                self._parts.counts.attempts[route, outcome] += 1
+
+    def _may_retry(self, cause: RetryCause) -> bool:
+        allowed = self._parts.budget.withdraw()
+        self._parts.counts.retries[cause] += allowed
+        return allowed
+
+    def _pod(self, pod: Pod, kind: Kind) -> Target:
+        return Target(f"http://{pod.address}/{self._prefix}", kind, self._settings.pod_connect_timeout_s)
+
+
+def _unwrap(result: Result) -> Answer:
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _verdict(result: Result) -> Verdict:
+    if isinstance(result, Answer):
+        if result.closes and result.status in _FAREWELLS:
+            return Verdict.CLOSING
+        return Verdict.FAILED if result.status in (502, 503) else Verdict.ANSWERED
+    return Verdict.FAILED if isinstance(result, (*_CONNECTING, *_BROKEN)) else Verdict.NOTHING
+
+
+def _why_elsewhere(result: Result, call: Call) -> RetryCause | None:
+    """Return why a request that a pod did not answer should go to another one, None if it should not."""
+    if isinstance(result, Answer):
+        return {503: RetryCause.NOT_READY, 429: RetryCause.OVERLOADED}.get(result.status)
+    if isinstance(result, _CONNECTING):
+        return RetryCause.CONNECT_FAILED
+    return RetryCause.CONNECTION_LOST if isinstance(result, _BROKEN) and not call.reply_begun else None
+
+
+def _why_again(result: Result, call: Call) -> RetryCause | None:
+    """Return why a request that the Service did not answer should be sent on a fresh connection, None if it should not."""
+    if isinstance(result, Answer):
+        return RetryCause.NOT_READY if result.status == 503 and _cause_in(result.body) == "not_ready" else None
+    # The pod behind a kept connection is gone; its successor has not seen this request.
+    broken_while_idle = isinstance(result, _BROKEN) and not call.new_connection and not call.reply_begun
+    return RetryCause.CONNECTION_LOST if broken_while_idle else None
+
+
+def _cause_in(body: bytes | None) -> str:
+    try:
+        document: Any = json.loads(body or b"")
+    except (ValueError, RecursionError):
+        return ""
+    return str(document.get("cause", "")) if isinstance(document, dict) else ""

@@ -1,0 +1,170 @@
+"""The choice among pods, with played time and seeded chance."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from sedna_py.client.balancer import Balancer, BalancerPolicy, PodState, Verdict
+
+POLICY = BalancerPolicy(quarantine_s=0.5, backoff_factor=2, max_quarantine_s=8, drain_s=5, misses=3)
+
+
+def balancer(*addresses: str, ready: bool = True) -> Balancer:
+    made = Balancer(POLICY, random.Random(1))
+    made.update(addresses, 0.0)
+    for pod in made.due(0.0) if ready else ():
+        made.probed(pod, Verdict.ANSWERED, 0.0)
+    return made
+
+
+def states(made: Balancer) -> dict[str, str]:
+    return {pod.address: pod.state.value for pod in made._pods.values()}
+
+
+def settle(made: Balancer, verdict: Verdict, now: float = 0.0, tried: tuple[str, ...] = ()) -> str:
+    pod = made.choose(tried)
+    made.settle(pod, verdict, now)
+    return pod.address
+
+
+def test_a_pod_gets_no_request_before_it_answered_a_probe():
+    made = balancer("a", "b", ready=False)
+    assert made.choose() is None
+    assert not made.usable
+    one, other = made.due(0.0)
+    assert made.due(0.0) == []  # both are being probed
+    made.probed(one, Verdict.ANSWERED, 0.1)
+    made.probed(other, Verdict.FAILED, 0.1)
+    assert states(made) == {"a": "ready", "b": "quarantined"}
+    assert {settle(made, Verdict.ANSWERED) for _ in range(20)} == {"a"}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+def test_idle_pods_are_chosen_equally_often(count):
+    made = balancer(*(f"p{i}" for i in range(count)))
+    chosen = [settle(made, Verdict.ANSWERED) for _ in range(3000)]
+    for address in set(chosen):
+        assert chosen.count(address) == pytest.approx(3000 / count, rel=0.2)
+    assert len(set(chosen)) == count
+
+
+def test_of_two_the_less_busy_one_is_chosen():
+    made = balancer("a", "b")
+    first = made.choose()
+    assert {settle(made, Verdict.ANSWERED) for _ in range(50)} == {"b" if first.address == "a" else "a"}
+
+
+def test_requests_on_their_way_stay_even():
+    made = balancer(*"abcdef")
+    for _ in range(600):
+        made.choose()
+    busy = [pod.in_flight for pod in made._pods.values()]
+    assert max(busy) - min(busy) <= 6
+
+
+def test_tried_pods_are_not_chosen_again():
+    made = balancer("a", "b", "c")
+    assert {settle(made, Verdict.ANSWERED, tried=("a", "c")) for _ in range(20)} == {"b"}
+    assert made.choose(("a", "b", "c")) is None
+
+
+def test_quarantine_doubles_up_to_a_bound_and_is_short_again_after_an_answer():
+    made, now, pauses = balancer("a"), 0.0, []
+    settle(made, Verdict.FAILED, now)
+    for _ in range(6):
+        pauses.append(made.next_due() - now)
+        now = made.next_due()
+        (pod,) = made.due(now)
+        made.probed(pod, Verdict.FAILED, now)
+    assert pauses == [0.5, 1, 2, 4, 8, 8]
+    (pod,) = made.due(made.next_due())
+    made.probed(pod, Verdict.ANSWERED, now)
+    settle(made, Verdict.ANSWERED, now)
+    settle(made, Verdict.FAILED, now)
+    assert made.next_due() - now == 0.5
+
+
+def test_a_pod_that_answers_probes_but_no_request_stays_out_longer_each_time():
+    made, now, pauses = balancer("a"), 0.0, []
+    for _ in range(3):
+        settle(made, Verdict.FAILED, now)
+        pauses.append(made.next_due() - now)
+        now = made.next_due()
+        (pod,) = made.due(now)
+        made.probed(pod, Verdict.ANSWERED, now)
+    assert pauses == [0.5, 1, 2]
+
+
+def test_requests_that_fail_together_are_one_failure():
+    made = balancer("a")
+    several = [made.choose() for _ in range(5)]
+    for pod in several:
+        made.settle(pod, Verdict.FAILED, 0.0)
+    assert made.next_due() == 0.5
+    assert pod.in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "state"),
+    [
+        ([Verdict.NO_ANSWER] * 2, PodState.READY),
+        ([Verdict.NO_ANSWER] * 3, PodState.QUARANTINED),
+        ([Verdict.NO_ANSWER, Verdict.NO_ANSWER, Verdict.ANSWERED, Verdict.NO_ANSWER], PodState.READY),
+        ([Verdict.NOTHING] * 9, PodState.READY),
+        ([Verdict.FAILED], PodState.QUARANTINED),
+        ([Verdict.CLOSING], PodState.DRAINING),
+    ],
+)
+def test_what_requests_make_of_a_pod(verdicts, state):
+    made = balancer("a")
+    for verdict in verdicts:
+        settle(made, verdict)
+    assert made.counts() == {**dict.fromkeys(PodState, 0), state: 1}
+
+
+def test_a_draining_pod_is_left_alone_for_a_while_then_probed():
+    made = balancer("a", "b")
+    leaving = made.choose()
+    made.settle(leaving, Verdict.CLOSING, 1.0)
+    assert made.next_due() == 6.0
+    assert {settle(made, Verdict.ANSWERED) for _ in range(20)} == {"a", "b"} - {leaving.address}
+    (pod,) = made.due(6.0)
+    made.probed(pod, Verdict.FAILED, 6.0)
+    assert states(made)[leaving.address] == "quarantined"
+
+
+def test_a_server_that_always_closes_is_not_draining():
+    made = balancer("a", ready=False)
+    (pod,) = made.due(0.0)
+    made.probed(pod, Verdict.CLOSING, 0.0)
+    settle(made, Verdict.CLOSING)
+    assert made.usable
+
+
+def test_what_dns_no_longer_names_gets_nothing_and_its_requests_end_in_peace():
+    made = balancer("a", "b")
+    under_way = [made.choose() for _ in range(4)]
+    made.update(["b", "c"], 1.0)
+    assert {settle(made, Verdict.ANSWERED) for _ in range(20)} == {"b"}
+    for pod in under_way:
+        made.settle(pod, Verdict.FAILED if pod.address == "a" else Verdict.ANSWERED, 1.0)
+    assert states(made) == {"b": "ready", "c": "new"}
+    made.update([], 2.0)
+    assert (made.usable, made.next_due()) == (False, None)
+
+
+def test_a_pod_stays_what_it_was_when_dns_names_it_again_in_another_order():
+    made = balancer("a", "b")
+    settle(made, Verdict.FAILED, tried=("b",))
+    made.update(["b", "a"], 0.1)
+    assert states(made) == {"b": "ready", "a": "quarantined"}
+
+
+def test_whether_there_are_others():
+    made = balancer("a", "b")
+    pod = made.choose(("b",))
+    assert made.others(pod)
+    made.update(["a"], 0.0)
+    assert not made.others(pod)
