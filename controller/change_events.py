@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from controller.reasons import Reason
-from controller.status.conditions import CURRENT_TYPES, READY_TYPES, SCALING_TYPES, SPEC_ACCEPTED
+from controller.status.conditions import CLOUD_REACHABLE, CURRENT_TYPES, READY_TYPES, SCALING_TYPES, SPEC_ACCEPTED
 from controller.status.live import LiveObject, items, text
 from controller.status.wording import bounded, joined
 
 _SUBJECTS: Final = {
     SPEC_ACCEPTED: "spec",
+    CLOUD_REACHABLE: "way to the cloud",
     **{kind: f"{role} worker" for role, kind in READY_TYPES.items()},
     **{kind: f"autoscaler of the {role} worker" for role, kind in SCALING_TYPES.items()},
 }
-_GOOD: Final = frozenset({Reason.READY, Reason.SCALING, Reason.ACCEPTED})
+_GOOD: Final = frozenset({Reason.READY, Reason.SCALING, Reason.ACCEPTED, Reason.CLOUD_REACHED})
 _PLAIN: Final = frozenset({*_GOOD, Reason.AT_LIMIT, Reason.SCALED_TO_ZERO})
+_UNTOLD: Final = frozenset({Reason.STARTING, Reason.CLOUD_NOT_READY})
+_EXPECTED: Final = frozenset({Reason.ACCEPTED, Reason.SCALING, Reason.CLOUD_REACHED})
 _CHILDREN_NAMED: Final = 8
 
 
@@ -76,7 +79,7 @@ def _condition_events(old_status: LiveObject, new_status: LiveObject) -> Iterato
 def _condition_event(before: LiveObject, after: LiveObject) -> ChangeEvent | None:
     was, now = text(before, "reason"), text(after, "reason")
     held = before.get("status") == after.get("status")
-    if (held and was == now) or now == Reason.STARTING:
+    if (held and was == now) or now in _UNTOLD:
         return None
     if _goes_without_saying(was, now) or _is_about_the_spec(text(after, "type"), {was, now} if held else {now}):
         return None
@@ -87,7 +90,7 @@ def _condition_event(before: LiveObject, after: LiveObject) -> ChangeEvent | Non
 
 def _goes_without_saying(was: str, now: str) -> bool:
     """Tell whether the change is only what everybody expects; a service that has been accepted or scales anew is that."""
-    return now in {Reason.ACCEPTED, Reason.SCALING} and was in {"", Reason.STARTING, Reason.AT_LIMIT}
+    return now in _EXPECTED and was in {"", *_UNTOLD, Reason.AT_LIMIT}
 
 
 def _is_about_the_spec(kind: str, reasons: Collection[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -15,7 +15,7 @@ from controller.errors import ClusterError, Conflict, Forbidden, NameTaken, Refu
 from controller.foreign_fields import foreign_fields, overwrite, ownership
 from controller.reasons import Reason
 from controller.store import LiveChild, Store, live_child
-from sedna_py.api.child_names import Role, deployment_name, hpa_name
+from sedna_py.api.child_names import Role, cloud_pods_name, deployment_name, hpa_name
 
 MOST_REPAIRS: Final = 10
 MOST_LOOKS: Final = 3
@@ -63,6 +63,11 @@ class Outcome:
         """Remember that something has to be tried again."""
         if self.failure is None or isinstance(failure, Unavailable):
             self.failure = failure
+
+    def then(self, later: Outcome) -> Outcome:
+        """Return what became of the children in this pass and the one that followed at once."""
+        done = {key: change for key, change in self.changes.items() if change is not Change.UNCHANGED}
+        return replace(later, changes={**later.changes, **done})
 
 
 @dataclass(frozen=True)
@@ -199,6 +204,8 @@ class ChildSync:
         keep = {child.key.name for child in wanted.children}
         for blocked in wanted.blocked:  # what there is of a worker that has to wait stays as it is
             keep |= {deployment_name(owner.name, blocked.role), hpa_name(owner.name, blocked.role)}
+            if blocked.role is Role.EDGE:  # it may still ask for the pods there
+                keep.add(cloud_pods_name(owner.name) or "")
         for key, live in list(self._store.children_of(owner.uid)):
             if key.name in keep or live.deleting:
                 continue

@@ -13,7 +13,7 @@ from sedna_py.api.crd import DEFINITIONS, GROUP, custom_resource_definition
 
 CRD_DIRECTORY: Final = Path(__file__).parents[1] / "crds"
 _HEADER: Final = "# Made by `make crds` from sedna_py/api; change it there.\n"
-_WIDTH: Final = 120
+_WIDTH: Final = 200
 # kustomize takes no single files from outside its own directory. Without an extension `kubectl apply -f crds/` passes it over.
 _LIST: Final = "Kustomization"
 

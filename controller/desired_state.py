@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, Self
 
 from controller.children import Child
 from controller.reasons import Reason
+from controller.resources.cloud_address import SeenExposure, edge_target
 from controller.resources.deployment import deployment
-from controller.resources.environment import EnvVars, cloud_extra, cloud_variables, edge_variables
+from controller.resources.edge_pod import takes_host_ports, with_link_tolerations, without_shared_ports
+from controller.resources.environment import EnvVars, cloud_extra, cloud_variables, edge_extra, edge_variables
 from controller.resources.hpa import autoscaler
 from controller.resources.metadata import owner_uid
 from controller.resources.pod_template import Additions, pod_template
-from controller.resources.service import cloud_service
+from controller.resources.readiness_probe import with_readiness_probe
+from controller.resources.service import cloud_pods, cloud_service
 from controller.resources.storage_initializer import s3_credentials
 from controller.resources.unbuildable import Unbuildable
 from sedna_py.api.child_names import Role, pod_labels
-from sedna_py.api.joint_inference_service import CloudWorker, JointInferenceService
+from sedna_py.api.finding import Place
+from sedna_py.api.joint_inference_service import JointInferenceService, Worker
 from sedna_py.api.model import Model
 from sedna_py.api.model_mount import model_mount
 
@@ -43,21 +47,37 @@ class Surroundings:
     """What the namespace of a service holds beside it, by name.
 
     `unusable_models` has those that exist and cannot be used, with a line that says why. `secrets` has the annotations
-    of the Secrets that exist, never their data.
+    of the Secrets that exist, never their data. `exposure` is what the cluster tells of the way to the cloud worker.
     """
 
     models: Mapping[str, Model] = field(default_factory=dict)
     unusable_models: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    exposure: SeenExposure = field(default_factory=SeenExposure)
+
+    @classmethod
+    def without_cluster(
+        cls,
+        service: JointInferenceService,
+        models: Mapping[str, Model],
+        secrets: Mapping[str, Mapping[str, str]],
+    ) -> Self:
+        """Return those of a service that no cluster has seen: of its exposure only what is written in it is known."""
+        port = service.spec.cloud_worker.exposure.node_port
+        return cls(models=models, secrets=secrets, exposure=SeenExposure(node_port=port))
 
 
 @dataclass(frozen=True)
 class Blocked:
-    """A worker whose Deployment and autoscaler cannot be made now; what there is of them stays as it is."""
+    """A worker whose Deployment and autoscaler cannot be made now; what there is of them stays as it is.
+
+    `lasting` False: what is missing may well come by itself.
+    """
 
     role: Role
     reason: Reason
     message: str
+    lasting: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,9 +96,9 @@ def desired_state(service: JointInferenceService, surroundings: Surroundings, pl
         try:
             children += _worker_children(service, role, surroundings, placement)
         except Unbuildable as failure:
-            blocked.append(Blocked(role, failure.reason, str(failure)))
+            blocked.append(Blocked(role, failure.reason, str(failure), failure.lasting))
         if role is Role.CLOUD:
-            children.append(cloud_service(service))
+            children += [found for found in (cloud_service(service), cloud_pods(service)) if found is not None]
     return DesiredState(tuple(children), tuple(blocked))
 
 
@@ -95,25 +115,36 @@ def _worker_children(
     model = _model(worker.model.name, service.namespace, surroundings, (*place, "model", "name"))
     additions = Additions(
         labels=pod_labels(service.name, owner_uid(service), role),
-        injected=_injected(service, role, model, placement),
-        extra=cloud_extra(placement.controller_address) if role is Role.CLOUD else [],
+        injected=_injected(service, role, model, surroundings, placement),
+        extra=cloud_extra(placement.controller_address) if role is Role.CLOUD else edge_extra(service),
         mount=model_mount(model.spec.url),
         initializer_image=placement.storage_initializer_image,
         credentials=s3_credentials(model, service.namespace, surroundings.secrets),
     )
-    yield deployment(service, role, pod_template(worker.template, additions, (*place, "template")))
+    template = pod_template(worker.template, additions, (*place, "template"))
+    pod = template["spec"] = _pod(role, template["spec"], worker, (*place, "template", "spec"))
+    yield deployment(service, role, template, recreate=role is Role.EDGE and takes_host_ports(pod))
     if worker.hpa is not None:
         yield autoscaler(service, role, worker.hpa)
 
 
-def _worker(service: JointInferenceService, role: Role) -> CloudWorker:
+def _worker(service: JointInferenceService, role: Role) -> Worker:
     return service.spec.cloud_worker if role is Role.CLOUD else service.spec.edge_worker
 
 
-def _injected(service: JointInferenceService, role: Role, model: Model, placement: Placement) -> EnvVars:
+def _pod(role: Role, pod: dict[str, Any], worker: Worker, place: Place) -> dict[str, Any]:
+    if role is Role.CLOUD:
+        return with_readiness_probe(pod)
+    several = worker.hpa is not None and worker.hpa.max_replicas > 1
+    return with_link_tolerations(without_shared_ports(pod) if several else pod, place)
+
+
+def _injected(
+    service: JointInferenceService, role: Role, model: Model, surroundings: Surroundings, placement: Placement
+) -> EnvVars:
     if role is Role.CLOUD:
         return cloud_variables(service, model)
-    return edge_variables(service, model, placement.edge_lc_server)
+    return edge_variables(service, model, edge_target(service, surroundings.exposure), placement.edge_lc_server)
 
 
 def _model(name: str, namespace: str, surroundings: Surroundings, place: tuple[str, ...]) -> Model:

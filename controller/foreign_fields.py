@@ -36,6 +36,7 @@ _BY_RIGHT: Final[Mapping[str, frozenset[FieldPath]]] = {
             ("f:spec", "f:ipFamilies"),
             ("f:spec", "f:ipFamilyPolicy"),
             ("f:spec", "f:healthCheckNodePort"),
+            ("f:spec", "f:loadBalancerIP"),  # some load balancers write there what they have chosen
             ("f:spec", "f:ports", _ITEM, "f:nodePort"),
         }
     ),

@@ -10,13 +10,18 @@ from typing import Any, Final
 import kopf
 
 from controller.children import ChildKey, ChildKind
+from controller.nodes import ADDRESS_TYPES
 from controller.store import LiveChild, Object, ServiceKey, Store, service_in_labels
 from sedna_py.api.child_names import NAME_LABEL
 
 GROUP: Final = "sedna.io"
 VERSION: Final = "v1alpha1"
 OURS: Final = frozenset({"jointinferenceservices", "models"})
+ANY_NODE: Final = "*"
+"""In place of a node's name: every node concerns the service."""
+
 CHILDREN: Final = {kind.plural: kind for kind in ChildKind}
+_MOST_ADDRESSES: Final = 16
 
 
 class Intake:
@@ -82,13 +87,14 @@ class Intake:
         self._enqueue(self._store.drop_pod(document) if kind == "DELETED" else self._store.put_pod(document))
 
     def node(self, kind: str | None, document: Object) -> None:
-        """Take in an event of a node; only its readiness matters."""
+        """Take in an event of a node; only its readiness, its labels and its addresses matter."""
         name = document["metadata"]["name"]
         before = self._store.nodes.get(name)
         facts = _node_facts(document)
         news = self._store.drop_node(facts) if kind == "DELETED" else self._store.put_node(facts)
         if news and (kind == "DELETED" or before is None or _no_version(before) != _no_version(facts)):
             self._enqueue_users("Node", "", name)
+            self._enqueue_users("Node", "", ANY_NODE)
 
     def _enqueue_owner(self, child: LiveChild | None, document: Object) -> None:
         """Enqueue the owner; where there is none (any more), the service that may wait for the object's name."""
@@ -208,12 +214,17 @@ def _node_facts(document: Object) -> Object:
         for item in document.get("status", {}).get("conditions") or ()
         if item.get("type") == "Ready"
     ]
+    addresses = [
+        {key: item.get(key) for key in ("type", "address")}
+        for item in document.get("status", {}).get("addresses") or ()
+        if item.get("type") in ADDRESS_TYPES
+    ]
     kept = ("name", "uid", "resourceVersion", "labels", "deletionTimestamp")
     metadata = {key: document["metadata"].get(key) for key in kept}
     return {
         "metadata": metadata,
         "spec": {"taints": document.get("spec", {}).get("taints")},
-        "status": {"conditions": conditions},
+        "status": {"conditions": conditions, "addresses": addresses[:_MOST_ADDRESSES]},
     }
 
 

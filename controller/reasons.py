@@ -19,6 +19,8 @@ class Reason(StrEnum):
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - a reason, not a password
     SECRET_INVALID = "SecretInvalid"  # noqa: S105
 
+    CLOUD_ADDRESS_PENDING = "CloudAddressPending"  # where edges reach the cloud worker is not known yet
+
     # what the API server says to a child
     REFUSED = "Refused"  # 422 or 400: the template is not a valid one
     FORBIDDEN = "Forbidden"  # 403, of RBAC, admission or a quota
@@ -32,11 +34,13 @@ class Reason(StrEnum):
     SCALED_TO_ZERO = "ScaledToZero"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     CRASH_LOOP = "CrashLoop"
+    OOM_KILLED = "OOMKilled"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
     INIT_FAILED = "InitFailed"  # an init container, such as the download of the model, ends with an error
     UNSCHEDULABLE = "Unschedulable"
     NODE_MISSING = "NodeMissing"  # spec.nodeName names no node
     NODE_NOT_READY = "NodeNotReady"
+    EDGE_OFFLINE = "EdgeOffline"  # nothing is heard of the edge's nodes; its pods go on there
     POD_REJECTED = "PodRejected"  # the node refused the pod, for a port or a resource
     EVICTED = "Evicted"
     QUOTA_EXCEEDED = "QuotaExceeded"
@@ -46,6 +50,11 @@ class Reason(StrEnum):
     NOT_READY = "NotReady"  # runs, and its readiness probe fails
     ROLLOUT_STUCK = "RolloutStuck"
     DELETING = "Deleting"
+
+    # the edge's way to the cloud worker
+    CLOUD_REACHED = "CloudReached"
+    CLOUD_UNREACHABLE = "CloudUnreachable"
+    CLOUD_NOT_READY = "CloudNotReady"
 
     # a worker's autoscaler
     SCALING = "Scaling"

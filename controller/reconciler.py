@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from controller.child_sync import CONTESTED_PAUSE_S, ChildSync, Outcome, Owner
+from controller.children import ChildKey, ChildKind
 from controller.desired_state import DesiredState, Placement, Surroundings, desired_state
 from controller.errors import ClusterError, Forbidden, NameTaken, Refused
+from controller.exposure_view import seen_exposure
+from controller.handlers import ANY_NODE
+from controller.nodes import home_of
 from controller.parsed import Parser, service_findings
+from controller.reasons import Reason
+from controller.resources.cloud_address import SeenExposure, needs_node
 from controller.secret_watch import SecretWatch
 from controller.status_sync import Situation, StatusSync
 from controller.store import ServiceKey, Store
+from sedna_py.api.child_names import Role, cloud_service_name, deployment_name
 from sedna_py.api.joint_inference_service import JointInferenceService
 from sedna_py.api.model import Model
 
@@ -27,6 +33,7 @@ class Parts:
     status: StatusSync
     secrets: SecretWatch
     placement: Placement
+    nodes_known: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,13 @@ class Reconciler:
             # What exists stays as it is: a service that cannot be read is no reason to stop one that works.
             unread = Situation(None, findings, DesiredState(()), Outcome())
             return Look(await self._parts.status.sync(key, document, unread), blocked=True)
+        owner = Owner(key.namespace, key.name, uid)
         wanted, unread_secret = await self._wanted(key, parsed.resource)
-        outcome = await self._parts.children.sync(Owner(key.namespace, key.name, uid), wanted)
+        outcome = await self._parts.children.sync(owner, wanted)
+        if _awaits_address(wanted):  # the Service that was applied just now may have it already
+            wanted, unread_secret = await self._wanted(key, parsed.resource)
+            if not _awaits_address(wanted):
+                outcome = outcome.then(await self._parts.children.sync(owner, wanted))
         again = await self._parts.status.sync(key, document, Situation(parsed.resource, findings, wanted, outcome))
         if outcome.contested:
             again = min(again or CONTESTED_PAUSE_S, CONTESTED_PAUSE_S)
@@ -93,7 +105,8 @@ class Reconciler:
             if (failure := failures.get(model.spec.credential_name or "")) is not None:
                 unusable[name] = f"its Secret {model.spec.credential_name} cannot be read: {failure}"
                 del models[name]
-        around = Surroundings(models, unusable, self._secrets(key.namespace, credentials))
+        secrets = self._secrets(key.namespace, credentials)
+        around = Surroundings(models, unusable, secrets, self._exposure(key, service))
         return desired_state(service, around, self._parts.placement), next(iter(failures.values()), None)
 
     async def _unread(self, namespace: str, secrets: set[str]) -> dict[str, ClusterError]:
@@ -110,13 +123,27 @@ class Reconciler:
         known = {name: self._parts.store.secrets.get((namespace, name)) for name in sorted(names)}
         return {name: annotations for name, annotations in known.items() if annotations is not None}
 
+    def _exposure(self, key: ServiceKey, service: JointInferenceService) -> SeenExposure:
+        """Return what the cluster tells of the way to the cloud worker."""
+        store, uid = self._parts.store, service.metadata.uid or ""
+        front = store.owned_child(key.namespace, ChildKey(ChildKind.SERVICE, cloud_service_name(key.name)), uid)
+        edge = store.owned_child(
+            key.namespace, ChildKey(ChildKind.DEPLOYMENT, deployment_name(key.name, Role.EDGE)), uid
+        )
+        return seen_exposure(front, edge, store.nodes if self._parts.nodes_known else None)
+
     def _things(
         self, key: ServiceKey, service: JointInferenceService, models: set[str], secrets: set[str]
     ) -> set[tuple[str, str, str]]:
         """Return everything whose change concerns the service."""
         workers = (service.spec.edge_worker, service.spec.cloud_worker)
-        nodes = {worker.template.spec.node_name for worker in workers}
-        nodes |= {_node(pod) for pod in self._parts.store.pods(key)}
+        known = self._parts.store.nodes
+        pods = [worker.template.spec.placing for worker in workers]
+        nodes = {
+            home_of(spec, known) for spec in (*pods, *(pod.get("spec", {}) for pod in self._parts.store.pods(key)))
+        }
+        if needs_node(service):
+            nodes.add(ANY_NODE)
         return {
             *(("Model", key.namespace, name) for name in models),
             *(("Secret", key.namespace, name) for name in secrets),
@@ -134,6 +161,5 @@ class Reconciler:
         self._parts.status.forget(before)
 
 
-def _node(pod: Mapping[str, Any]) -> str | None:
-    name = pod.get("spec", {}).get("nodeName")
-    return str(name) if name else None
+def _awaits_address(wanted: DesiredState) -> bool:
+    return any(blocked.reason is Reason.CLOUD_ADDRESS_PENDING for blocked in wanted.blocked)

@@ -89,6 +89,7 @@ class StatusSync:
         self._interval_s = settings.status_interval_s
         self._report_interval_s = settings.report_interval_s
         self._nodes_known = not settings.namespaces
+        self._relayed = settings.edge_lc_server is None
         self._metrics = metrics
         self._events = events
         self._records: dict[str, _Record] = {}  # by the service's uid
@@ -129,7 +130,8 @@ class StatusSync:
         pods = {pod["metadata"]["name"] for pods in observed.pods.values() for pod in pods}
         record.totals = record.totals.retire(pods)
         clock = Clock(now)
-        status = service_status(_view(document, situation, observed, record), clock)
+        view = _view(document, situation, observed, record)
+        status = service_status(replace(view, relayed=self._relayed), clock)
         again = _next_look(clock, asked, record)
         before = record.written
         if has_changed(before, status):
@@ -199,8 +201,7 @@ class StatusSync:
         )
 
     def _child(self, key: ServiceKey, uid: str, kind: ChildKind, name: str) -> Object | None:
-        live = self._store.child(key.namespace, ChildKey(kind, name))
-        return live.manifest if live is not None and live.owner_uid == uid else None
+        return self._store.owned_child(key.namespace, ChildKey(kind, name), uid)
 
     async def _ask(self, record: _Record, observed: Observed, asked: Sequence[PodQuestion], now: datetime) -> Observed:
         """Fetch the Events of pods that are stuck for no visible cause; nothing else is ever asked for here."""
@@ -236,7 +237,9 @@ def _role(pod: Object, uid: str) -> Role | None:
 
 
 def _view(document: Object, situation: Situation, observed: Observed, record: _Record) -> ServiceView:
-    problems = {blocked.role: Cause(blocked.reason, blocked.message) for blocked in situation.wanted.blocked}
+    problems = {
+        blocked.role: Cause(blocked.reason, blocked.message, blocked.lasting) for blocked in situation.wanted.blocked
+    }
     scaling: dict[Role, Cause] = {}
     for (kind, role), (reason, message) in situation.outcome.problems.items():
         target = scaling if kind is ChildKind.HPA else problems

@@ -187,6 +187,11 @@ class Store:
         """Return a child, whoever owns it, or None."""
         return self._children.get((namespace, key))
 
+    def owned_child(self, namespace: str, key: ChildKey, uid: str) -> Object | None:
+        """Return a child as it is, None where there is none or it is not this service's."""
+        live = self.child(namespace, key)
+        return live.manifest if live is not None and live.owner_uid == uid else None
+
     def children_of(self, uid: str) -> Iterator[tuple[ChildKey, LiveChild]]:
         """Yield the children of a service."""
         for place in sorted(self._children_of.get(uid, ()), key=lambda item: (item[1].kind.kind, item[1].name)):

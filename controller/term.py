@@ -81,7 +81,9 @@ class Term:
         writer = EventWriter(self._cluster, metrics, settings.pod_name, time.monotonic)
         self.status = StatusSync(self._cluster, self.store, settings, metrics, writer)
         self._children = ChildSync(self._cluster, self.store, time.monotonic)
-        self._reconciler = Reconciler(Parts(self.store, self._children, self.status, self.secrets, settings.placement))
+        self._reconciler = Reconciler(
+            Parts(self.store, self._children, self.status, self.secrets, settings.placement, not settings.namespaces)
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`. The first full list comes before the first reconcile: nothing may look missing by accident."""

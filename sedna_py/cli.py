@@ -82,7 +82,8 @@ def render(
     """Print the objects that the controller makes of a service, as YAML, without a cluster.
 
     They are for reading and comparing: their owner has a uid of zeros unless the file has one, so a cluster that gets them
-    removes them again. Models and Secrets are read from the files; of a Secret only the annotations are used.
+    removes them again. Models and Secrets are read from the files; of a Secret only the annotations are used. Where the
+    cluster chooses the cloud worker's address, write address and nodePort to see the edge worker.
 
     Example: sedna render examples/face_detection/service.yaml
     """
@@ -94,7 +95,7 @@ def render(
         placement = replace(placement, storage_initializer_image=storage_initializer_image)
     blocked = False
     for service in manifests.services:
-        around = Surroundings(models=manifests.models_for(service), secrets=manifests.secrets_for(service))
+        around = Surroundings.without_cluster(service, manifests.models_for(service), manifests.secrets_for(service))
         wanted = desired_state(with_uid(service), around, placement)
         typer.echo(yaml_documents(child.manifest for child in wanted.children), nl=False)
         for worker in wanted.blocked:

@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
+from sedna_py.api.exposure import ADDRESS_FORM, BARE_HOST
 from sedna_py.hard_example_mining import BUILTIN_FILTERS, Parameter
 
 Document = dict[str, Any]
@@ -204,4 +205,43 @@ URLS = [
     _of_url("http://user:secret@:80/yolo.xml", NO_HOST),
     _of_url("http://host:0/yolo.xml", NO_HOST),
 ]
-REFUSALS = [*NAMES, *PODS, *AUTOSCALERS, *FILTERS, *URLS]
+EXPOSE = "spec.cloudWorker.expose"
+NO_ADDRESS = "does not belong to this type; remove it, or write type: Address"
+EXPOSURES = [
+    _of_service(
+        EXPOSE,
+        {"type": "Address"},
+        ".address",
+        "is missing; write host or host:port at which edges reach the cloud worker",
+    ),
+    *(
+        _of_service(EXPOSE, {**kind, "address": "h"}, ".address", NO_ADDRESS)
+        for kind in ({}, {"type": "ClusterIP"}, {"type": "LoadBalancer"})
+    ),
+    *(
+        _of_service(
+            EXPOSE,
+            {**kind, "nodePort": 30500},
+            ".nodePort",
+            "does not belong to this type; remove it, or write type: NodePort",
+        )
+        for kind in ({}, {"type": "ClusterIP"}, {"type": "LoadBalancer"}, {"type": "Address", "address": "h"})
+    ),
+    _of_service(EXPOSE, {"type": "NodePort", "nodePort": 29999}, ".nodePort", "write nodePort >= 30000"),
+    _of_service(EXPOSE, {"type": "NodePort", "nodePort": 32768}, ".nodePort", "write nodePort <= 32767"),
+    *(
+        _of_service(EXPOSE, {"type": "Address", "address": text}, ".address", ADDRESS_FORM)
+        for text in ("", "http://h", "h/", "h:0", "h:65536", "h:", "[::1", "[h]:80", "a b", "u@h", "::g", "h:80:80")
+    ),
+    *(
+        _of_service(EXPOSE, {"type": "NodePort", "address": text}, ".address", BARE_HOST)
+        for text in ("h:80", "192.0.2.1:30500", "[2001:db8::1]:30500")
+    ),
+    _of_service(
+        EXPOSE,
+        {"type": "Nodeport"},
+        ".type",
+        'supported values: "ClusterIP", "NodePort", "LoadBalancer", "Address"',
+    ),
+]
+REFUSALS = [*NAMES, *PODS, *AUTOSCALERS, *FILTERS, *URLS, *EXPOSURES]

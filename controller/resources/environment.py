@@ -1,8 +1,8 @@
 """The variables that a worker's containers get behind their own: contract section 2.2.
 
 What is injected wins over a variable of the same name in the template, as it does upstream, where both are in the list and the
-later one counts; server-side apply takes each name once, so the template's is left out. `cloud_extra` is not in the
-contract and gives way to the template's.
+later one counts; server-side apply takes each name once, so the template's is left out. `cloud_extra` and `edge_extra` are not
+in the contract and give way to the template's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sedna_py.api.child_names import BIG_MODEL_PORT, cloud_address
+from sedna_py.api.child_names import BIG_MODEL_PORT, cloud_pods_address
+from sedna_py.api.exposure import HostPort
 from sedna_py.api.joint_inference_service import JointInferenceService
 from sedna_py.api.model import Model
 from sedna_py.api.worker_environment import cloud_environment, edge_environment
@@ -18,10 +19,16 @@ from sedna_py.api.worker_environment import cloud_environment, edge_environment
 EnvVars = list[dict[str, Any]]
 
 
-def edge_variables(service: JointInferenceService, model: Model, lc_server: str | None) -> EnvVars:
-    """Return the edge worker's; `lc_server` None sends its reports to the cloud worker, which passes them on."""
-    server = lc_server or f"http://{cloud_address(service.name, service.namespace)}:{BIG_MODEL_PORT}"
-    return _variables(edge_environment(service, model, worker_name="", lc_server=server))
+def edge_variables(service: JointInferenceService, model: Model, cloud: HostPort, lc_server: str | None) -> EnvVars:
+    """Return the edge worker's, which finds the cloud worker at `cloud`.
+
+    `lc_server` None sends its reports to the cloud worker, which passes them on.
+    """
+    server = lc_server or cloud.url()
+    port = cloud.port or BIG_MODEL_PORT
+    return _variables(
+        edge_environment(service, model, worker_name="", big_model_ip=cloud.host, big_model_port=port, lc_server=server)
+    )
 
 
 def cloud_variables(service: JointInferenceService, model: Model) -> EnvVars:
@@ -32,6 +39,13 @@ def cloud_variables(service: JointInferenceService, model: Model) -> EnvVars:
 def cloud_extra(controller_address: str) -> EnvVars:
     """Return what the cloud worker gets beyond the contract: where it passes the edge's reports on to."""
     return [{"name": "LC_SERVER", "value": controller_address}]
+
+
+def edge_extra(service: JointInferenceService) -> EnvVars:
+    """Return what the edge worker gets beyond the contract: where the cloud's pods are listed, if they are."""
+    pods = cloud_pods_address(service.name, service.namespace)
+    listed = pods is not None and service.spec.cloud_worker.exposure.type == "ClusterIP"
+    return [{"name": "BIG_MODEL_PODS", "value": pods}] if listed else []
 
 
 def with_variables(own: EnvVars, injected: EnvVars, extra: EnvVars) -> EnvVars:

@@ -43,7 +43,7 @@ def pod_template(template: PodTemplate, additions: Additions, place: Place) -> d
     pod = with_model(pod, additions.mount, inside)
     pod = with_download(pod, additions.mount, additions.initializer_image, additions.credentials, inside)
     pod["containers"] = [
-        _with_environment(container, additions, (*inside, "containers", index))
+        _with_last_words(_with_environment(container, additions, (*inside, "containers", index)))
         for index, container in enumerate(pod["containers"])
     ]
     labels = {**metadata.get("labels", {}), **additions.labels}
@@ -54,3 +54,11 @@ def pod_template(template: PodTemplate, additions: Additions, place: Place) -> d
 def _with_environment(container: dict[str, Any], additions: Additions, place: Place) -> dict[str, Any]:
     own = items_of(container, "env", place)
     return {**container, "env": with_variables(own, additions.injected, additions.extra)}
+
+
+def _with_last_words(container: dict[str, Any]) -> dict[str, Any]:
+    """Let the node keep the end of the log of a container that fails: the status says why, and nobody asks the edge for logs."""
+    return {
+        **container,
+        "terminationMessagePolicy": container.get("terminationMessagePolicy") or "FallbackToLogsOnError",
+    }

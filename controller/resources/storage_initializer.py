@@ -17,6 +17,7 @@ from sedna_py.api.wording import show
 
 NAME: Final = "storage-initializer"
 COMMAND: Final = ("python", "-m", "workers.storage_initializer")
+USER: Final = 65532  # of the image
 
 ENDPOINT_ANNOTATION: Final = "s3-endpoint"
 HTTPS_ANNOTATION: Final = "s3-usehttps"
@@ -40,7 +41,7 @@ def with_download(
                     (*place, field, index, "name"),
                     f"is {NAME}, the name of the container that fetches the model; write another name",
                 )
-    return {**pod, "initContainers": [*before, _container(mount, image, credentials)]}
+    return {**pod, "initContainers": [*before, _container(pod, mount, image, credentials)]}
 
 
 def s3_credentials(model: Model, namespace: str, secrets: Secrets) -> list[dict[str, Any]]:
@@ -61,7 +62,9 @@ def s3_credentials(model: Model, namespace: str, secrets: Secrets) -> list[dict[
     return [{"name": "S3_ENDPOINT_URL", "value": endpoint}, *(_from_secret(name, key) for key in CREDENTIAL_KEYS)]
 
 
-def _container(mount: ModelMount, image: str, credentials: list[dict[str, Any]]) -> dict[str, Any]:
+def _container(
+    pod: Mapping[str, Any], mount: ModelMount, image: str, credentials: list[dict[str, Any]]
+) -> dict[str, Any]:
     return {
         "name": NAME,
         "image": image,
@@ -72,8 +75,22 @@ def _container(mount: ModelMount, image: str, credentials: list[dict[str, Any]])
         "resources": {"requests": {"cpu": "100m", "memory": "100Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
         "volumeMounts": [model_volume_mount(mount, read_only=False)],
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        # It needs no more than this, and a namespace that enforces the restricted profile refuses pods without it.
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": _security(pod),
+    }
+
+
+def _security(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a namespace that enforces the restricted profile asks for; the image's user is not root."""
+    context = pod.get("securityContext")
+    # A pod that runs as root would make this container do so, which is then refused. Elsewhere the number is the image's, or
+    # that of a cluster that gives each namespace its own.
+    user = {"runAsUser": USER} if isinstance(context, dict) and context.get("runAsUser") == 0 else {}
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        **user,
+        "seccompProfile": {"type": "RuntimeDefault"},
     }
 
 

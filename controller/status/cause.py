@@ -16,10 +16,12 @@ _PODS_COUNTED: Final = 10
 _IMPORTANCE: Final = (
     Reason.NODE_MISSING,
     Reason.NODE_NOT_READY,
+    Reason.EDGE_OFFLINE,
     Reason.IMAGE_PULL_FAILED,
     Reason.CONTAINER_CONFIG_ERROR,
     Reason.VOLUME_MISSING,
     Reason.INIT_FAILED,
+    Reason.OOM_KILLED,
     Reason.CRASH_LOOP,
     Reason.SANDBOX_FAILED,
     Reason.UNSCHEDULABLE,

@@ -9,6 +9,7 @@ from typing import Final
 
 from controller.reasons import Reason
 from controller.status.live import LiveObject, kept_time, rfc3339, text
+from controller.status.reach_state import ReachState
 from controller.status.scaling_state import ScalingState
 from controller.status.wording import joined
 from controller.status.worker_state import Truth, WorkerState
@@ -19,6 +20,7 @@ from sedna_py.api.joint_inference_service import Condition
 SPEC_ACCEPTED: Final = "SpecAccepted"
 READY_TYPES: Final = {Role.CLOUD: "CloudReady", Role.EDGE: "EdgeReady"}
 SCALING_TYPES: Final = {Role.CLOUD: "CloudScaling", Role.EDGE: "EdgeScaling"}
+CLOUD_REACHABLE: Final = "CloudReachable"
 RUNNING: Final = "Running"
 FAILED: Final = "Failed"
 CURRENT_TYPES: Final = frozenset({RUNNING, FAILED})
@@ -56,12 +58,19 @@ def scaling(state: ScalingState) -> Statement:
     return Statement(SCALING_TYPES[state.role], state.status, state.reason, state.message)
 
 
-def current_state(workers: Sequence[WorkerState]) -> Statement:
+def reachability(state: ReachState) -> Statement:
+    """Say whether the edge's way to the cloud worker works."""
+    return Statement(CLOUD_REACHABLE, state.status, state.reason, state.message)
+
+
+def current_state(workers: Sequence[WorkerState], reach: ReachState | None = None) -> Statement:
     """Say what the service is: Failed as long as a worker is, and no longer."""
     failing = [state for state in workers if state.failing]
     if failing:
         return Statement(FAILED, "True", WORKER_FAILED, _worker_words(failing))
-    return Statement(RUNNING, "True", message=_worker_words([s for s in workers if s.reason is not Reason.READY]))
+    unwell = _worker_words([state for state in workers if state.reason is not Reason.READY])
+    lost = f"way to the cloud: {reach.message}" if reach is not None and reach.status == "False" else ""
+    return Statement(RUNNING, "True", message=joined((unwell, lost)))
 
 
 def with_times(

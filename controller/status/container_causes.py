@@ -17,6 +17,7 @@ from controller.status.wording import last_line, one_line, restarts
 # A container that crashed and has no readiness probe counts as ready for the moments it runs.
 _SETTLING_S: Final = 15.0
 _CRASH_REMEMBERED_S: Final = 600.0
+_MEMORY_REMEMBERED_S: Final = 300.0
 
 _PULL_REASONS: Final = frozenset(
     {
@@ -92,8 +93,20 @@ def container_cause(container: ContainerView, clock: Clock) -> Cause | None:
     ended = _failed_run(container, clock)
     if ended is None:
         return None
-    reason = Reason.INIT_FAILED if container.init else Reason.CRASH_LOOP
-    return Cause(reason, f"{container.label} {_how_it_ended(container, ended)}")
+    reason = Reason.OOM_KILLED if _is_out_of_memory(ended) else Reason.CRASH_LOOP
+    return Cause(
+        Reason.INIT_FAILED if container.init else reason, f"{container.label} {_how_it_ended(container, ended)}"
+    )
+
+
+def memory_cause(container: ContainerView, clock: Clock) -> Cause | None:
+    """Return that a container that runs again was killed for its memory some minutes ago, None where it was not."""
+    ended = block(container.status, "lastState", "terminated")
+    if not (container.running and _is_out_of_memory(ended)):
+        return None
+    if clock.passed(moment(ended, "finishedAt") or container.started, _MEMORY_REMEMBERED_S):
+        return None
+    return Cause(Reason.OOM_KILLED, f"{container.label} {_how_it_ended(container, ended)}", lasting=False)
 
 
 def _views(pod: LiveObject, specs: str, statuses: str) -> Iterator[ContainerView]:
@@ -139,12 +152,13 @@ def _how_it_ended(container: ContainerView, ended: LiveObject) -> str:
     again = restarts(number(container.status, "restartCount"))
     if text(ended, "reason") in _START_REASONS:
         return f"cannot be started{again}{_after_colon(one_line(said))}{_processor_hint(said)}"
-    return f"{_exit(container, ended)}{again}{_after_colon(last_line(said))}{_processor_hint(said)}"
+    said_last = f"{_after_colon(last_line(said))}{_processor_hint(said)}"
+    return f"{_exit(container, ended)}{again}{said_last}{_memory_hint(container, ended)}"
 
 
 def _exit(container: ContainerView, ended: LiveObject) -> str:
-    if text(ended, "reason") == "OOMKilled":
-        limit = block(container.spec, "resources", "limits").get("memory")
+    if _is_out_of_memory(ended):
+        limit = _memory_limit(container)
         return f"was killed for using too much memory (OOMKilled{f', its limit is {limit}' if limit else ''})"
     if "exitCode" not in ended:
         return "ends again and again"
@@ -156,6 +170,22 @@ def _exit(container: ContainerView, ended: LiveObject) -> str:
         return f"ended with exit code {code} ({signal.Signals(number_of_signal).name})"
     except ValueError:
         return f"ended with exit code {code}"
+
+
+def _is_out_of_memory(ended: LiveObject) -> bool:
+    return text(ended, "reason") == "OOMKilled"
+
+
+def _memory_limit(container: ContainerView) -> str:
+    return one_line(str(block(container.spec, "resources", "limits").get("memory") or ""))
+
+
+def _memory_hint(container: ContainerView, ended: LiveObject) -> str:
+    if not _is_out_of_memory(ended):
+        return ""
+    if _memory_limit(container):
+        return "; write a larger resources.limits.memory"
+    return "; its node had none left: write resources.requests.memory and limits.memory"
 
 
 def _after_colon(said: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from controller.reasons import Reason
@@ -9,9 +10,12 @@ from controller.status.cause import Cause
 from controller.status.clock import Clock
 from controller.status.live import LiveObject, condition, items, moment, rfc3339, text
 from controller.status.observed import Observed
+from controller.status.taints import untolerated_taints
 from controller.status.wording import one_line
 
 _SCHEDULER_SILENT_S: Final = 20.0
+# What the scheduler adds of pods that could make room and of devices.
+_AFTERTHOUGHTS: Final = re.compile(r"\.?\s+(?:preemption:|no new claims to deallocate)")
 _REJECTION_HINTS: Final = {
     "NodePorts": "another pod on the node has the host port; remove hostPort or that pod",
     "NodeAffinity": "the node lacks the labels that the template asks for",
@@ -22,7 +26,7 @@ def placement_cause(pod: LiveObject, observed: Observed, clock: Clock) -> Cause 
     """Return what is wrong between the pod and its node, None where they are at one."""
     node = text(pod, "spec", "nodeName")
     if not node:
-        return _scheduling_cause(pod, clock)
+        return _scheduling_cause(pod, observed, clock)
     if not observed.nodes_known:
         return None
     if node not in observed.nodes:
@@ -57,12 +61,15 @@ def place(pod: LiveObject) -> str:
     return f"pod {pod_name(pod)} on node {node}" if node else f"pod {pod_name(pod)}"
 
 
-def _scheduling_cause(pod: LiveObject, clock: Clock) -> Cause | None:
+def _scheduling_cause(pod: LiveObject, observed: Observed, clock: Clock) -> Cause | None:
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
         gates = ", ".join(one_line(text(gate, "name")) for gate in items(pod, "spec", "schedulingGates"))
-        said = one_line(text(scheduled, "message").partition(" preemption:")[0].rstrip("."))
+        said = one_line(_AFTERTHOUGHTS.split(text(scheduled, "message"), maxsplit=1)[0].rstrip("."))
         why = f"scheduling gates {gates}" if gates else said or one_line(text(scheduled, "reason"))
+        taints = untolerated_taints(pod, observed.nodes) if "untolerated taint(s)" in said else ""
+        if taints:
+            why = f"{why}; a toleration in the template lets it run in spite of taint {taints}"
         return Cause(Reason.UNSCHEDULABLE, f"no node takes pod {pod_name(pod)}{_after_colon(why)}")
     if scheduled or not clock.passed(moment(pod, "metadata", "creationTimestamp"), _SCHEDULER_SILENT_S):
         return None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from controller.reasons import Reason
 from controller.status.cause import Cause, most_important
 from controller.status.clock import Clock
-from controller.status.container_causes import container_cause, containers_of
+from controller.status.container_causes import container_cause, containers_of, memory_cause
 from controller.status.live import LiveObject, condition, is_going, items, latest, moment, text
 from controller.status.observed import Observed
 from controller.status.placement_causes import place, placement_cause, rejection_cause
@@ -17,6 +17,7 @@ from controller.status.startup_causes import is_silent, is_starting, readiness_c
 from sedna_py.api.child_names import Role
 
 TEMPLATE_HASH_LABEL = "pod-template-hash"
+_TELLING_S = 60.0  # a node of KubeEdge told of all its pods within 20 s after its link was back
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
@@ -80,7 +81,9 @@ def pod_state(pod: LiveObject, observed: Observed, clock: Clock) -> PodState:
     if failing is not None:
         return PodState(pod, cause=failing)
     if condition(pod, "Ready").get("status") == "True":
-        return PodState(pod, ready=True)
+        return PodState(pod, ready=True, cause=_past_cause(pod, clock))
+    if _is_not_told_yet(pod, observed, clock):
+        return PodState(pod, note=f"{place(pod)}: the node is back and has not told of the pod yet")
     return _unready(pod, observed.pod_events.get(text(pod, "metadata", "uid"), ()), clock)
 
 
@@ -99,9 +102,26 @@ def _unready(pod: LiveObject, events: Sequence[LiveObject], clock: Clock) -> Pod
 
 
 def _container_cause(pod: LiveObject, clock: Clock) -> Cause | None:
-    causes = (container_cause(view, clock) for view in containers_of(pod))
+    return _of_pod(pod, (container_cause(view, clock) for view in containers_of(pod)))
+
+
+def _past_cause(pod: LiveObject, clock: Clock) -> Cause | None:
+    """Return why a container of a pod that serves was ended not long ago, if that is likely to come again."""
+    return _of_pod(pod, (memory_cause(view, clock) for view in containers_of(pod)))
+
+
+def _of_pod(pod: LiveObject, causes: Iterable[Cause | None]) -> Cause | None:
     found = most_important(cause for cause in causes if cause is not None)
     return Cause(found[0].reason, f"{place(pod)}: {found[0].message}", found[0].lasting) if found else None
+
+
+def _is_not_told_yet(pod: LiveObject, observed: Observed, clock: Clock) -> bool:
+    """Tell whether the pod is unready only because its node was away: the cluster called it so, not the node."""
+    node = observed.nodes.get(text(pod, "spec", "nodeName"), {})
+    back = moment(condition(node, "Ready"), "lastTransitionTime")
+    if back is None or items(pod, "spec", "readinessGates") or not _containers_ready(pod):
+        return False
+    return not clock.passed(back, _TELLING_S)
 
 
 def _containers_ready(pod: LiveObject) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from controller.status.live import LiveObject, block, is_going, items, moment, text
 from sedna_py.api.hpa import Hpa
-from sedna_py.api.joint_inference_service import CloudWorker
+from sedna_py.api.joint_inference_service import Worker
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class MissingRequest:
     exists: bool = True
 
 
-def missing_requests(worker: CloudWorker, pods: Sequence[LiveObject]) -> list[MissingRequest]:
+def missing_requests(worker: Worker, pods: Sequence[LiveObject]) -> list[MissingRequest]:
     """Return what keeps utilization from being computed: in the newest live pod, else in the template.
 
     A live pod has what a LimitRange put into it, and the containers that a webhook added.

@@ -17,7 +17,7 @@ from controller.status.wording import counted, joined, one_line
 from controller.status.worker_state import Truth, WorkerState
 from sedna_py.api.child_names import Role
 from sedna_py.api.hpa import Hpa
-from sedna_py.api.joint_inference_service import CloudWorker
+from sedna_py.api.joint_inference_service import Worker
 
 # The first sample of a new pod takes until the metrics server has read it twice.
 _FIRST_SAMPLE_S: Final = 25.0
@@ -42,7 +42,7 @@ class ScalingState:
 
 
 def scaling_condition(
-    state: WorkerState, worker: CloudWorker, observed: Observed, clock: Clock, problem: Cause | None = None
+    state: WorkerState, worker: Worker, observed: Observed, clock: Clock, problem: Cause | None = None
 ) -> ScalingState | None:
     """Return what the autoscaler of the worker is, None where the service asks for none.
 

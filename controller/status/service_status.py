@@ -13,16 +13,17 @@ from controller.status.cause import Cause
 from controller.status.clock import Clock
 from controller.status.live import LiveObject, items, kept_time, rfc3339
 from controller.status.observed import Observed
+from controller.status.reach_state import ReachState, reach_condition
 from controller.status.scaling_state import ScalingState, scaling_condition
 from controller.status.totals import Totals
 from controller.status.worker_state import WorkerState, worker_condition
 from sedna_py.api.child_names import Role
 from sedna_py.api.finding import Finding
 from sedna_py.api.joint_inference_service import (
-    CloudWorker,
     Condition,
     JointInferenceService,
     JointInferenceServiceStatus,
+    Worker,
     WorkerStatus,
 )
 
@@ -40,7 +41,8 @@ class ServiceView:
     """Everything that the status of a service is made of.
 
     `service` None: it could not be parsed, and `findings` say why. `problems` and `scaling_problems` hold what kept
-    the controller from applying a worker or its autoscaler. `previous` is the status that is written now.
+    the controller from applying a worker or its autoscaler. `previous` is the status that is written now. `relayed` tells
+    that the edge's reports come through the cloud worker.
     """
 
     service: JointInferenceService | None
@@ -51,20 +53,22 @@ class ServiceView:
     scaling_problems: Mapping[Role, Cause] = field(default_factory=dict)
     previous: LiveObject = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
+    relayed: bool = True
 
 
 def service_status(view: ServiceView, clock: Clock) -> dict[str, Any]:
     """Return the status to be written, as JSON has it."""
     workers = [_worker(role, view, clock) for role in _ORDER]
     scalings = [scaling for state in workers if (scaling := _scaling(state, view, clock)) is not None]
+    reach = _reach(view, clock)
     failed = sum(state.failing for state in workers)
     ready = {state.role: _worker_status(state, view.service) for state in workers}
     status = JointInferenceServiceStatus(
         observed_generation=view.generation,
-        phase=_phase(workers, scalings, view),
+        phase=_phase(workers, scalings, reach, view),
         edge=ready[Role.EDGE],
         cloud=ready[Role.CLOUD],
-        conditions=_conditions(workers, scalings, view, clock),
+        conditions=_conditions(workers, scalings, reach, view, clock),
         start_time=kept_time(view.previous, "startTime") or rfc3339(clock.now),
         active=len(workers) - failed,
         failed=failed,
@@ -101,25 +105,39 @@ def _scaling(state: WorkerState, view: ServiceView, clock: Clock) -> ScalingStat
     return scaling_condition(state, worker, view.observed, clock, view.scaling_problems.get(state.role))
 
 
+def _reach(view: ServiceView, clock: Clock) -> ReachState | None:
+    if view.service is None or not view.relayed:
+        return None
+    return reach_condition(view.service, view.observed, view.totals.last, clock)
+
+
 def _conditions(
-    workers: Sequence[WorkerState], scalings: Sequence[ScalingState], view: ServiceView, clock: Clock
+    workers: Sequence[WorkerState],
+    scalings: Sequence[ScalingState],
+    reach: ReachState | None,
+    view: ServiceView,
+    clock: Clock,
 ) -> list[Condition]:
     statements = (
         conditions.acceptance(view.findings, readable=view.service is not None),
         *map(conditions.readiness, workers),
+        *([conditions.reachability(reach)] if reach is not None else []),
         *map(conditions.scaling, scalings),
-        conditions.current_state(workers),
+        conditions.current_state(workers, reach),
     )
     return conditions.with_times(statements, items(view.previous, "conditions"), clock.now, view.generation)
 
 
-def _phase(workers: Sequence[WorkerState], scalings: Sequence[ScalingState], view: ServiceView) -> Phase:
+def _phase(
+    workers: Sequence[WorkerState], scalings: Sequence[ScalingState], reach: ReachState | None, view: ServiceView
+) -> Phase:
     if any(state.failing for state in workers):
         return "Failed"
     if any(state.starting for state in workers):
         return "Starting"
     accepted = conditions.acceptance(view.findings, readable=view.service is not None).status == "True"
     sound = accepted and all(state.reason is Reason.READY for state in workers)
+    sound = sound and (reach is None or reach.status != "False")
     return "Running" if sound and all(scaling.status != "False" for scaling in scalings) else "Degraded"
 
 
@@ -134,7 +152,7 @@ def _worker_status(state: WorkerState, service: JointInferenceService | None) ->
     )
 
 
-def _spec(service: JointInferenceService | None, role: Role) -> CloudWorker | None:
+def _spec(service: JointInferenceService | None, role: Role) -> Worker | None:
     if service is None:
         return None
     return service.spec.edge_worker if role is Role.EDGE else service.spec.cloud_worker

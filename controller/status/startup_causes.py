@@ -19,6 +19,11 @@ SLOW_S: Final = 20.0
 _SILENT_S: Final = 5.0
 _WAS_READY_S: Final = 2.0
 _LOADING_S: Final = 600.0  # a big model takes its time; as long as a Deployment waits for its pods
+_NO_SUCH_PATH: Final = ("statuscode: 404", "statuscode: 405")
+_OWN_PROBE: Final = (
+    "; its server does not know the path that is asked by default: write a readinessProbe into the template, such as"
+    " tcpSocket: {port: 5000}"
+)
 _MOUNT_REASONS: Final = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
 _WAITING_TO_START: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 _CHECKED_TYPES: Final = {
@@ -92,9 +97,9 @@ def readiness_cause(pod: LiveObject, events: Sequence[LiveObject], clock: Clock)
         return Cause(Reason.NOT_READY, f"{place(pod)}: a readiness gate is not met", lasting)
     said = _probe_words(events)
     names = ", ".join(view.name for view in unready)
-    return Cause(
-        Reason.NOT_READY, f"{place(pod)}: container {names} runs and is not ready{said and f': {said}'}", lasting
-    )
+    hint = _OWN_PROBE if any(sign in said for sign in _NO_SUCH_PATH) else ""
+    words = f"{place(pod)}: container {names} runs and is not ready{said and f': {said}'}{hint}"
+    return Cause(Reason.NOT_READY, words, lasting or bool(hint))
 
 
 def _waits(view: ContainerView) -> bool:

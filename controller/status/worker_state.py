@@ -12,6 +12,7 @@ from controller.status.clock import Clock
 from controller.status.deployment_causes import creation_cause, is_overdue, rollout_causes, wanted_pods
 from controller.status.live import LiveObject, is_going, latest, number, text
 from controller.status.observed import Observed
+from controller.status.offline import is_offline, with_offline_nodes
 from controller.status.pod_state import PodState, pod_states
 from controller.status.wording import counted, joined, one_line
 from sedna_py.api.child_names import Role
@@ -49,7 +50,7 @@ def worker_condition(role: Role, observed: Observed, clock: Clock, problem: Caus
     if state.status != "False":  # what serves goes on as it is
         return replace(state, reason=problem.reason, message=joined((state.message, said)))
     behind = "" if state.reason is Reason.STARTING else state.message
-    return replace(state, reason=problem.reason, message=joined((said, behind)), failing=True)
+    return replace(state, reason=problem.reason, message=joined((said, behind)), failing=problem.lasting)
 
 
 def _state(role: Role, observed: Observed, clock: Clock) -> WorkerState:
@@ -57,6 +58,8 @@ def _state(role: Role, observed: Observed, clock: Clock) -> WorkerState:
     if deployment is None:
         return WorkerState(role, "False", Reason.STARTING, "its Deployment is not there yet")
     states = pod_states(role, observed, clock)
+    if role is Role.EDGE:
+        states = with_offline_nodes(states, observed)
     wanted = wanted_pods(deployment)
     ready = _ready_pods(deployment, states)
     if is_going(deployment):
@@ -80,8 +83,10 @@ def _state(role: Role, observed: Observed, clock: Clock) -> WorkerState:
 def _serving(role: Role, ready: int, wanted: int, causes: Sequence[Cause], states: Sequence[PodState]) -> WorkerState:
     share = _share(ready, wanted)
     if causes:
+        only_ended = ready >= wanted and all(cause.reason is Reason.OOM_KILLED for cause in causes)
+        reason = Reason.OOM_KILLED if only_ended else Reason.PARTLY_READY
         message = joined((f"{share}: {summary(causes)}",))
-        return WorkerState(role, "True", Reason.PARTLY_READY, message, ready, wanted)
+        return WorkerState(role, "True", reason, message, ready, wanted)
     return WorkerState(role, "True", Reason.READY, joined((share, *_notes(states))), ready, wanted)
 
 
@@ -103,7 +108,7 @@ def _causes(deployment: LiveObject, states: Sequence[PodState], ready: int, want
             state.cause for state in states if state.cause and _is_unreachable(state) and state.cause not in found
         ]
         found = found or _causes_of_ended(newest, clock)
-    return found or list(rollout_causes(deployment))
+    return list(dict.fromkeys(found)) or list(rollout_causes(deployment))
 
 
 def _newest_template(states: Sequence[PodState]) -> str:
@@ -119,12 +124,16 @@ def _causes_of_ended(states: Sequence[PodState], clock: Clock) -> list[Cause]:
 
 
 def _is_unreachable(state: PodState) -> bool:
-    return state.cause is not None and state.cause.reason is Reason.NODE_NOT_READY
+    return is_offline(state) or (state.cause is not None and state.cause.reason is Reason.NODE_NOT_READY)
 
 
 def _is_out_of_sight(role: Role, states: Sequence[PodState]) -> bool:
     """Tell whether the worker may well serve where the cloud cannot see it: an edge node goes on without its link."""
-    return role is Role.EDGE and any(state.last_ready for state in states if _is_unreachable(state))
+    if role is not Role.EDGE:
+        return False
+    existing = [state for state in states if not state.ended]
+    all_away = bool(existing) and all(is_offline(state) for state in existing)
+    return all_away or any(state.last_ready for state in existing if _is_unreachable(state))
 
 
 def _is_failing(deployment: LiveObject, causes: Sequence[Cause], states: Sequence[PodState]) -> bool:

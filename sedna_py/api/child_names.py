@@ -14,6 +14,7 @@ APP_LABEL: Final = "app.sedna.io"
 BIG_MODEL_PORT: Final = 5000
 # EdgeMesh reads the protocol from the part before the dash.
 BIG_MODEL_PORT_NAME: Final = "tcp-0"
+_SERVICE_NAME_MAX: Final = 63  # of any Service: it is a DNS label
 
 
 class Role(StrEnum):
@@ -36,6 +37,18 @@ def hpa_name(service: str, role: Role) -> str:
 def cloud_service_name(service: str) -> str:
     """Return the name of the Service in front of the cloud worker."""
     return f"{service}-{Role.CLOUD}".lower()
+
+
+def cloud_pods_name(service: str) -> str | None:
+    """Return the name of the headless Service that lists the cloud worker's pods, None where it would be too long."""
+    name = f"{cloud_service_name(service)}-pods"
+    return name if len(name) <= _SERVICE_NAME_MAX else None
+
+
+def cloud_pods_address(service: str, namespace: str) -> str | None:
+    """Return host:port whose host the cluster's DNS resolves to the cloud worker's pods (BIG_MODEL_PODS)."""
+    name = cloud_pods_name(service)
+    return f"{name}.{namespace}:{BIG_MODEL_PORT}" if name is not None else None
 
 
 def cloud_address(service: str, namespace: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from sedna_py.api.crd_exposure_rules import address_rule, exposure_rules
 from sedna_py.api.crd_filter_rules import filter_rules
 from sedna_py.api.crd_rule import Rule, pattern, text
 from sedna_py.api.crd_url_rules import url_rules
@@ -16,7 +17,7 @@ from sedna_py.api.hpa import SOURCE_OF_TYPE
 from sedna_py.api.metadata import SERVICE_NAME_MAX
 
 _LABEL: Final = "^[a-z]([a-z0-9-]*[a-z0-9])?$"
-_QUANTITY: Final = "^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
+_QUANTITY: Final = r"^[+-]?(\d+[.]?\d*|[.]\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?$"
 
 NAME_RULES: Final[Sequence[Rule]] = (
     Rule(
@@ -48,6 +49,7 @@ def _metric_rules() -> Iterator[Rule]:
 
 
 _OBJECT_RULES: Final[Mapping[str, Sequence[Rule]]] = {
+    "Exposure": exposure_rules(),
     "HardExampleMining": tuple(filter_rules()),
     "Hpa": (
         Rule(
@@ -60,13 +62,14 @@ _OBJECT_RULES: Final[Mapping[str, Sequence[Rule]]] = {
     "MetricTarget": (
         Rule(
             "has(self.averageUtilization) || has(self.averageValue) || has(self.value)",
-            message_expression="self.type == 'Utilization' ? 'has no value; write averageUtilization'"
-            " : self.type == 'Value' ? 'has no value; write value' : 'has no value; write averageValue'",
+            message_expression="'has no value; write ' + (self.type == 'Utilization' ? 'averageUtilization'"
+            " : self.type == 'Value' ? 'value' : 'averageValue')",
         ),
     ),
 }
 
 _FIELD_RULES: Final[Mapping[str, Sequence[Rule]]] = {
+    "Exposure.address": (address_rule(),),
     "HardExampleMining.parameters": (
         Rule(
             "self.all(p, self.exists_one(q, q.key == p.key))",
@@ -91,6 +94,7 @@ _KEYWORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "PodSpec.containers": {"maxItems": 64, **_BY_NAME},
     "Container.ports": {"maxItems": 1024},
     "PodSpec.volumes": {"maxItems": 1024},
+    "Exposure.address": {"maxLength": 300},
     "HardExampleMining.name": {"maxLength": 253},
     "HardExampleMining.parameters": {"maxItems": 64},
     "Parameter.key": {"maxLength": 253},

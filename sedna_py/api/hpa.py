@@ -23,12 +23,10 @@ SOURCE_OF_TYPE = {
 class MetricTarget(ApiModel):
     """The value that the autoscaler aims at."""
 
-    type: Literal["Utilization", "Value", "AverageValue"] = Field(description="How the target is to be read.")
-    average_utilization: Positive | None = Field(
-        default=None, description="Mean over the pods, in percent of what they request."
-    )
-    average_value: Quantity | None = Field(default=None, description="Mean over the pods, as an amount.")
-    value: Quantity | None = Field(default=None, description="The metric itself, as an amount.")
+    type: Literal["Utilization", "Value", "AverageValue"] = Field(description="Which of the values it is.")
+    average_utilization: Positive | None = Field(default=None, description="Mean use, in percent of the requests.")
+    average_value: Quantity | None = Field(default=None, description="Mean over the pods.")
+    value: Quantity | None = Field(default=None, description="The metric itself.")
 
     @model_validator(mode="after")
     def _has_a_value(self) -> Self:
@@ -42,29 +40,29 @@ class MetricIdentifier(ApiModel):
     """Which metric."""
 
     name: str = Field(min_length=1, description="Name of the metric.")
-    selector: dict[str, Any] | None = Field(default=None, description="Labels that the series must have.")
+    selector: dict[str, Any] | None = Field(default=None, description="Labels of the series.")
 
 
 class ResourceSource(ApiModel):
     """A resource of the pods, all containers together."""
 
-    name: str = Field(min_length=1, description="Resource, such as cpu or memory.")
-    target: MetricTarget = Field(description="What to aim at.")
+    name: str = Field(min_length=1, description="Such as cpu or memory.")
+    target: MetricTarget = Field(description="The aim.")
 
 
 class ContainerResourceSource(ApiModel):
     """A resource of one container of each pod."""
 
-    name: str = Field(min_length=1, description="Resource, such as cpu or memory.")
+    name: str = Field(min_length=1, description="Such as cpu or memory.")
     container: str = Field(min_length=1, description="Name of the container.")
-    target: MetricTarget = Field(description="What to aim at.")
+    target: MetricTarget = Field(description="The aim.")
 
 
 class PodsSource(ApiModel):
     """A custom metric of each pod."""
 
     metric: MetricIdentifier = Field(description="Which metric.")
-    target: MetricTarget = Field(description="What to aim at.")
+    target: MetricTarget = Field(description="The aim.")
 
 
 class ObjectReference(ApiModel):
@@ -80,14 +78,14 @@ class ObjectSource(ApiModel):
 
     described_object: ObjectReference = Field(description="The object that the metric describes.")
     metric: MetricIdentifier = Field(description="Which metric.")
-    target: MetricTarget = Field(description="What to aim at.")
+    target: MetricTarget = Field(description="The aim.")
 
 
 class ExternalSource(ApiModel):
     """A metric that belongs to no object of the cluster."""
 
     metric: MetricIdentifier = Field(description="Which metric.")
-    target: MetricTarget = Field(description="What to aim at.")
+    target: MetricTarget = Field(description="The aim.")
 
 
 class MetricSpec(ApiModel):

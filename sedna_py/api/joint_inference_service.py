@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from sedna_py.api.base import ApiModel, Count, KeyValue, Timestamp, refuse_duplicates
+from sedna_py.api.exposure import Exposure
 from sedna_py.api.hpa import Hpa
 from sedna_py.api.metadata import API_VERSION, DEFAULT_NAMESPACE, ServiceMeta
 from sedna_py.api.pod_template import PodTemplate
@@ -38,7 +39,7 @@ class HardExampleMining(ApiModel):
         return parameters
 
 
-class CloudWorker(ApiModel):
+class Worker(ApiModel):
     """One side of the service: a model, the pods that run it, and how they scale."""
 
     model: ModelReference = Field(description="The model that the worker runs.")
@@ -46,7 +47,18 @@ class CloudWorker(ApiModel):
     hpa: Hpa | None = Field(default=None, description="Autoscaling of the worker; absent means one pod.")
 
 
-class EdgeWorker(CloudWorker):
+class CloudWorker(Worker):
+    """The cloud side, which edges have to reach."""
+
+    expose: Exposure | None = Field(default=None, description="How edges reach it; absent means type ClusterIP.")
+
+    @property
+    def exposure(self) -> Exposure:
+        """How edges reach the worker, with the default where nothing was written."""
+        return self.expose or Exposure()
+
+
+class EdgeWorker(Worker):
     """The edge side, which also decides which frames the cloud is asked about."""
 
     hard_example_mining: HardExampleMining = Field(description="The filter that finds the frames to send to the cloud.")

@@ -14,7 +14,7 @@ class EnvVar(OpenModel):
     """One environment variable of a container."""
 
     name: str = Field(min_length=1, description="Name of the variable.")
-    value: str | None = Field(default=None, description="Its value; always text, so numbers are written in quotes.")
+    value: str | None = Field(default=None, description="Its value; numbers are written in quotes.")
     value_from: dict[str, Any] | None = Field(default=None, description="Where the value comes from instead.")
 
 
@@ -43,7 +43,7 @@ class VolumeMount(OpenModel):
 
     name: str = Field(description="Name of a volume of the pod.")
     mount_path: str = Field(description="Directory or file in the container.")
-    sub_path: str | None = Field(default=None, description="Path inside the volume; its root when absent.")
+    sub_path: str | None = Field(default=None, description="Path inside the volume.")
     read_only: bool | None = Field(default=None, description="Whether the container may only read it.")
 
 
@@ -51,7 +51,7 @@ class HostPath(OpenModel):
     """A path on the node."""
 
     path: str = Field(description="Absolute path on the node.")
-    type: str | None = Field(default=None, description="What must be there, such as Directory or DirectoryOrCreate.")
+    type: str | None = Field(default=None, description="What must be there, such as Directory.")
 
 
 class Volume(OpenModel):
@@ -105,6 +105,12 @@ class PodSpec(OpenModel):
         if policy not in {None, "", "Always"}:
             raise problem(f"is {show(policy)}, which a Deployment refuses; write Always or leave it out")
         return policy
+
+    @property
+    def placing(self) -> dict[str, Any]:
+        """What names the node of the pods: nodeName and nodeSelector, where they were written."""
+        selector = (self.model_extra or {}).get("nodeSelector")
+        return {"nodeName": self.node_name, "nodeSelector": selector}
 
 
 class TemplateMeta(OpenModel):

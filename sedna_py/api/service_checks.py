@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from sedna_py.api.edge_checks import edge_findings
 from sedna_py.api.finding import Finding, error, warning
 from sedna_py.api.hpa import Hpa, MetricSpec
-from sedna_py.api.joint_inference_service import CloudWorker, HardExampleMining, JointInferenceService
+from sedna_py.api.joint_inference_service import HardExampleMining, JointInferenceService, Worker
 from sedna_py.api.model import Model
 from sedna_py.api.pod_template import Container
 from sedna_py.api.wording import did_you_mean, show
@@ -19,13 +20,13 @@ _MINING = ("spec", "edgeWorker", "hardExampleMining")
 
 def check_service(service: JointInferenceService, models: Mapping[str, Model] | None = None) -> list[Finding]:
     """Check what the schema cannot; `models` are those of the service's namespace by name (None: not known here)."""
-    workers: dict[str, CloudWorker] = {"edgeWorker": service.spec.edge_worker, "cloudWorker": service.spec.cloud_worker}
+    workers: dict[str, Worker] = {"edgeWorker": service.spec.edge_worker, "cloudWorker": service.spec.cloud_worker}
     findings = list(_mining_findings(service))
     for side, worker in workers.items():
         findings += _model_findings(side, worker, models, service.namespace)
         findings += _image_findings(side, worker)
         findings += _metric_findings(side, worker)
-    return findings
+    return [*findings, *edge_findings(service)]
 
 
 def _mining_findings(service: JointInferenceService) -> Iterator[Finding]:
@@ -61,9 +62,7 @@ def _parameter_findings(mining: HardExampleMining) -> Iterator[Finding]:
         yield error((*place, "value"), found.message) if found.fatal else warning((*place, "key"), found.message)
 
 
-def _model_findings(
-    side: str, worker: CloudWorker, models: Mapping[str, Model] | None, namespace: str
-) -> Iterator[Finding]:
+def _model_findings(side: str, worker: Worker, models: Mapping[str, Model] | None, namespace: str) -> Iterator[Finding]:
     name = worker.model.name
     if models is None or name in models:
         return
@@ -74,7 +73,7 @@ def _model_findings(
     )
 
 
-def _image_findings(side: str, worker: CloudWorker) -> Iterator[Finding]:
+def _image_findings(side: str, worker: Worker) -> Iterator[Finding]:
     for index, container in enumerate(worker.template.spec.containers):
         if not container.image:
             yield error(
@@ -83,7 +82,7 @@ def _image_findings(side: str, worker: CloudWorker) -> Iterator[Finding]:
             )
 
 
-def _metric_findings(side: str, worker: CloudWorker) -> Iterator[Finding]:
+def _metric_findings(side: str, worker: Worker) -> Iterator[Finding]:
     if worker.hpa is None:
         return
     containers = worker.template.spec.containers

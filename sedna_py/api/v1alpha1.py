@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sedna_py.api.base import KeyValue, Quantity
+from sedna_py.api.exposure import Exposure
 from sedna_py.api.hpa import (
     Behavior,
     ContainerResourceSource,
@@ -28,6 +29,7 @@ from sedna_py.api.joint_inference_service import (
     JointInferenceServiceStatus,
     ModelReference,
     Parameter,
+    Worker,
     WorkerCounts,
     WorkerStatus,
 )
@@ -58,6 +60,7 @@ __all__ = [
     "ContainerResourceSource",
     "EdgeWorker",
     "EnvVar",
+    "Exposure",
     "ExternalSource",
     "HardExampleMining",
     "HostPath",
@@ -89,6 +92,7 @@ __all__ = [
     "TemplateMeta",
     "Volume",
     "VolumeMount",
+    "Worker",
     "WorkerCounts",
     "WorkerStatus",
 ]

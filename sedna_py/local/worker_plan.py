@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from sedna_py.api.child_names import Role, deployment_name
@@ -25,7 +25,8 @@ INHERITED = frozenset(
     | {"XDG_CACHE_HOME", "SEDNA_CACHE", "SSL_CERT_FILE", "DISPLAY"}
 )
 # What a worker prints is followed line by line, also where its Python would keep it back for a pipe.
-DEFAULTS: Mapping[str, str] = {"PYTHONUNBUFFERED": "1"}
+# The cloud worker need not wait until others notice its end: only the edge asks it, and that has ended before.
+DEFAULTS: Mapping[str, str] = {"PYTHONUNBUFFERED": "1", "LAME_DUCK_S": "0"}
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
 
@@ -78,7 +79,11 @@ def plan_workers(
     }
     pods = {Role.CLOUD: service.spec.cloud_worker.template.spec, Role.EDGE: service.spec.edge_worker.template.spec}
     used = {Role.CLOUD: cloud_model, Role.EDGE: edge_model}
-    return {role: _plan(role, pods[role], used[role], injected[role], options) for role in (Role.CLOUD, Role.EDGE)}
+    plans = {role: _plan(role, pods[role], used[role], injected[role], options) for role in (Role.CLOUD, Role.EDGE)}
+    if service.spec.cloud_worker.exposure.type != "ClusterIP":
+        said = f"cloud worker: expose has no meaning here; the edge finds it at {LOOPBACK}:{options.port}"
+        plans[Role.CLOUD] = replace(plans[Role.CLOUD], notes=(*plans[Role.CLOUD].notes, said))
+    return plans
 
 
 def _plan(role: Role, pod: PodSpec, model: Model, injected: Mapping[str, str], options: LocalOptions) -> WorkerPlan:

@@ -111,7 +111,7 @@ async def _create(cluster: Cluster, namespace: str, count: int) -> float:
     path = f"{OURS}/namespaces/{namespace}/jointinferenceservices"
     begun = time.monotonic()
     await _each(count, lambda number: cluster._request("POST", path, _named(service, namespace, number)))
-    wanted = {ChildKind.DEPLOYMENT: 2 * count, ChildKind.SERVICE: count, ChildKind.HPA: 2 * count}
+    wanted = {ChildKind.DEPLOYMENT: 2 * count, ChildKind.SERVICE: 2 * count, ChildKind.HPA: 2 * count}
     async with asyncio.timeout(SETTLE_S):
         for kind, number in wanted.items():
             while await _count(cluster, namespace, kind) < number:  # noqa: ASYNC110

@@ -43,6 +43,7 @@ class FakeCluster:
         self.statuses: list[Mapping[str, Any]] = []
         self.events: list[Mapping[str, Any]] = []
         self.failures: dict[str, list[ClusterError]] = {}
+        self.before_answer: dict[str, Callable[[], object]] = {}  # what the server adds to what is applied
         self.meanwhile: dict[str, Callable[[], object]] = {}
         """What happens, once, after a request has done its work and before its answer arrives."""
         self.watches: list[Callable[[str, str], Awaitable[Any]]] = []
@@ -133,6 +134,7 @@ class FakeCluster:
         if live is None:
             live = self.objects[namespace, key] = {"metadata": {"namespace": namespace, "uid": f"uid-{self.version()}"}}
         self._merge(live, manifest)
+        self.before_answer.pop(f"apply {key}", lambda: None)()
         if live != before:
             self._changed(namespace, key, "ADDED" if before is None else "MODIFIED")
         return self._answer(f"apply {key}", live)

@@ -27,6 +27,7 @@ HELMET = ServiceKey("shop", "helmet")
 CLOUD = ChildKey(ChildKind.DEPLOYMENT, "helmet-deployment-cloud")
 EDGE = ChildKey(ChildKind.DEPLOYMENT, "helmet-deployment-edge")
 FRONT = ChildKey(ChildKind.SERVICE, "helmet-cloud")
+PODS = ChildKey(ChildKind.SERVICE, "helmet-cloud-pods")
 EDGE_HPA = ChildKey(ChildKind.HPA, "hpa-helmet-deployment-edge")
 
 
@@ -60,7 +61,9 @@ class Site:
         self.secrets = SecretWatch(cluster, self.store, self.intake.secret)
         self.status = StatusSync(cluster, self.store, self.settings, metrics, writer)
         self.children = ChildSync(cluster, self.store, lambda: self.clock)
-        self.reconciler = Reconciler(Parts(self.store, self.children, self.status, self.secrets, PLACEMENT))
+        self.reconciler = Reconciler(
+            Parts(self.store, self.children, self.status, self.secrets, PLACEMENT, not self.settings.namespaces)
+        )
         ready = {"conditions": [{"type": "Ready", "status": "True"}]}
         self.intake.node(None, {"metadata": {"name": "n", "uid": "uid of n"}, "status": ready})
         for document in self.models.values():

@@ -54,6 +54,7 @@ def test_children_come_in_the_order_in_which_they_are_applied() -> None:
         "Deployment helmet-deployment-cloud",
         "HorizontalPodAutoscaler hpa-helmet-deployment-cloud",
         "Service helmet-cloud",
+        "Service helmet-cloud-pods",
         "Deployment helmet-deployment-edge",
         "HorizontalPodAutoscaler hpa-helmet-deployment-edge",
     ]
@@ -62,6 +63,7 @@ def test_children_come_in_the_order_in_which_they_are_applied() -> None:
 def test_without_hpa_blocks_there_is_no_autoscaler() -> None:
     assert [child.kind for child in wanted().children] == [
         ChildKind.DEPLOYMENT,
+        ChildKind.SERVICE,
         ChildKind.SERVICE,
         ChildKind.DEPLOYMENT,
     ]
@@ -195,13 +197,17 @@ def test_a_worker_waits_for_its_model_and_the_other_does_not(
     assert [(blocked.role, blocked.reason, blocked.message) for blocked in state.blocked] == [
         (Role.CLOUD, reason, message)
     ]
-    assert [str(child.key) for child in state.children] == ["Service helmet-cloud", "Deployment helmet-deployment-edge"]
+    assert [str(child.key) for child in state.children] == [
+        "Service helmet-cloud",
+        "Service helmet-cloud-pods",
+        "Deployment helmet-deployment-edge",
+    ]
 
 
 def test_both_workers_can_wait_at_once() -> None:
     state = desired_state(parsed_service(), Surroundings(), PLACEMENT)
     assert [blocked.role for blocked in state.blocked] == [Role.CLOUD, Role.EDGE]
-    assert [child.kind for child in state.children] == [ChildKind.SERVICE]
+    assert [child.kind for child in state.children] == [ChildKind.SERVICE] * 2
 
 
 def test_a_service_without_a_uid_is_a_mistake_of_the_caller() -> None:
@@ -267,6 +273,8 @@ def test_the_rest_of_the_template_is_as_it_was_written() -> None:
     made = template(wanted(changes, url="hf://models/yolo"))
     assert made["metadata"] == {**metadata, "labels": {"team": "vision", **POD_LABELS}}
     container = dict(made["spec"]["containers"][0])
+    assert container.pop("readinessProbe")
+    assert container.pop("terminationMessagePolicy") == "FallbackToLogsOnError"
     assert container.pop("env")[:3] == EXOTIC["containers"][0]["env"]
     written = {field: value for field, value in EXOTIC["containers"][0].items() if field != "env"}
     assert {**made["spec"], "containers": [container]} == {**EXOTIC, "containers": [written]}
@@ -277,7 +285,10 @@ def test_what_is_written_as_null_is_absent() -> None:
     made = template(wanted({CLOUD_POD: pod, "spec.cloudWorker.template.metadata": None}, url="hf://models/yolo"))
     assert made["metadata"] == {"labels": POD_LABELS}
     assert made["spec"].keys() == {"containers"}
-    assert made["spec"]["containers"][0].keys() == {"name", "image", "env"}
+    assert made["spec"]["containers"][0].keys() == {
+        *("name", "image", "env"),
+        *("readinessProbe", "terminationMessagePolicy"),
+    }
 
 
 def test_the_input_is_left_as_it_is() -> None:

@@ -136,6 +136,7 @@ def test_every_kind_of_key_is_found(own: dict[str, Any], tree: dict[str, Any], p
             "Service",
             {"f:spec": {"f:clusterIP": {}, "f:clusterIPs": {}, "f:ipFamilies": {}, "f:healthCheckNodePort": {}}},
         ),
+        ("Service", {"f:spec": {"f:loadBalancerIP": {}}}),
         ("Service", {"f:spec": {"f:ports": {'k:{"port":5000,"protocol":"TCP"}': {"f:nodePort": {}}}}}),
     ],
 )

@@ -156,12 +156,17 @@ def test_a_node_wakes_those_on_it_when_its_readiness_changes_and_not_at_every_he
     assert desk.store.nodes == {}
 
 
-def test_nothing_but_readiness_and_taints_is_kept_of_a_node() -> None:
+def test_nothing_but_readiness_taints_and_addresses_is_kept_of_a_node() -> None:
     desk = Desk()
-    told = {"metadata": {"name": "n", "resourceVersion": "1"}, "spec": {"taints": [1], "podCIDR": "x"}, "status": {}}
+    told = {"metadata": {"name": "n", "resourceVersion": "1"}, "spec": {"taints": [1], "podCIDR": "x"}}
+    addresses = [{"type": "Hostname", "address": "n"}, {"type": "InternalIP", "address": "192.0.2.1", "x": 1}]
+    told["status"] = {"addresses": addresses, "images": []}
     desk.intake.node(None, told)
     assert desk.store.nodes["n"]["spec"] == {"taints": [1]}
-    assert desk.store.nodes["n"]["status"] == {"conditions": []}
+    assert desk.store.nodes["n"]["status"] == {
+        "conditions": [],
+        "addresses": [{"type": "InternalIP", "address": "192.0.2.1"}],
+    }
 
 
 async def no_login() -> kopf.ConnectionInfo:

@@ -10,10 +10,10 @@ from controller.child_sync import CONTESTED_PAUSE_S, MOST_REPAIRS
 from controller.children import ChildKey, ChildKind
 from controller.errors import Conflict, Forbidden, NameTaken, NotFound, Refused, Unavailable
 from controller.reconciler import Look
-from tests.controller.one_service import CLOUD, EDGE, EDGE_HPA, FRONT, HELMET, Site, helmet
+from tests.controller.one_service import CLOUD, EDGE, EDGE_HPA, FRONT, HELMET, PODS, Site, helmet
 from tests.refused_documents import changed, model
 
-APPLIES = [f"apply {key}" for key in (CLOUD, FRONT, EDGE)]
+APPLIES = [f"apply {key}" for key in (CLOUD, FRONT, PODS, EDGE)]
 HPA = {"spec.edgeWorker.hpa": {"maxReplicas": 3}}
 S3 = changed(model("s3://bucket/yolo.xml", "m"), "spec.credentialName", "s")
 CREDENTIALS = ("shop", "s")
@@ -35,8 +35,8 @@ def test_a_new_service_costs_its_children_a_status_and_two_events_at_most() -> N
     look = site.reconcile()
     assert look.failure is None
     calls = site.writes()
-    assert calls[:4] == [*APPLIES, "status helmet"]
-    assert set(calls[4:]) <= {"event"}
+    assert calls[:5] == [*APPLIES, "status helmet"]
+    assert set(calls[5:]) <= {"event"}
     assert [text.split()[0] for text in site.told()][:1] == ["Created"]
     assert site.reconcile().failure is None
     assert site.calls() == []
@@ -48,13 +48,13 @@ def test_models_may_come_after_the_services_that_use_them() -> None:
     site.restart()
     site.put(helmet())
     assert site.reconcile().blocked
-    assert [call for call in site.writes() if call.startswith("apply")] == [f"apply {FRONT}"]
+    assert [call for call in site.writes() if call.startswith("apply")] == APPLIES[1:3]
     assert site.condition("EdgeReady")[1] == "ModelMissing"
     site.enqueued.clear()
     site.put_model(model("/models/yolo.xml", "m"))
     assert site.enqueued == [HELMET]
     assert not site.reconcile().blocked
-    assert [call for call in site.writes() if call.startswith("apply")] == [APPLIES[0], APPLIES[2]]
+    assert [call for call in site.writes() if call.startswith("apply")] == [APPLIES[0], APPLIES[3]]
 
 
 def test_a_model_that_becomes_unusable_leaves_what_runs() -> None:
@@ -104,7 +104,7 @@ def test_a_service_made_anew_under_its_name_waits_for_the_old_children_and_then_
     assert isinstance(look.failure, NameTaken)
     assert not [call for call in site.writes() if call.startswith(("apply", "delete"))]
     assert "earlier service" in site.condition("EdgeReady")[2]
-    for key in (CLOUD, FRONT, EDGE):  # the garbage collector comes
+    for key in (CLOUD, FRONT, PODS, EDGE):  # the garbage collector comes
         site.cluster.remove("shop", key)
     site.enqueued.clear()
     site.cluster.deliver(site.intake)
@@ -145,7 +145,7 @@ def test_a_contested_child_is_looked_at_again_without_an_event() -> None:
 def test_a_child_that_fails_is_in_the_status_and_in_the_answer(failure: Any) -> None:
     site = Site()
     site.put(helmet())
-    site.cluster.failures[APPLIES[2]] = [failure]
+    site.cluster.failures[APPLIES[3]] = [failure]
     assert site.reconcile().failure is failure
     assert str(failure) in site.condition("EdgeReady")[2]
     assert site.condition("CloudReady")[1] == "Starting"
@@ -181,7 +181,7 @@ def test_a_secret_is_known_before_anything_is_made_with_it() -> None:
     site.reconcile()
     calls = site.calls()
     assert calls[0] == "get Secret s"
-    assert calls.count(APPLIES[2]) == 1
+    assert calls.count(APPLIES[3]) == 1
     assert site.condition("EdgeReady")[1] == "Starting"
     assert site.store.users("Secret", *CREDENTIALS) == {HELMET}
 
@@ -192,7 +192,7 @@ def test_a_missing_secret_stops_the_workers_and_is_named() -> None:
     site.put(helmet())
     assert site.reconcile().failure is None
     assert site.condition("EdgeReady")[1] == "SecretMissing"
-    assert [call for call in site.writes() if call.startswith("apply")] == [f"apply {FRONT}"]
+    assert [call for call in site.writes() if call.startswith("apply")] == APPLIES[1:3]
 
 
 def test_a_secret_that_may_not_be_read_is_named_and_tried_again() -> None:
@@ -240,3 +240,89 @@ def test_only_what_belongs_to_the_service_is_taken_away_with_an_autoscaler() -> 
     assert [call for call in site.writes() if call.startswith(("apply", "delete"))] == [f"delete {EDGE_HPA}"]
     assert site.told()[0] == f"Deleted deleted {EDGE_HPA}"
     assert ("shop", ChildKey(ChildKind.HPA, EDGE_HPA.name)) not in site.cluster.objects
+
+
+EXPOSE = "spec.cloudWorker.expose"
+EDGE_ENV = ("spec", "template", "spec", "containers", 0, "env")
+
+
+def cloud_of(site: Site) -> str:
+    """Return host:port of the cloud worker as the edge's Deployment has it."""
+    found: Any = site.cluster.objects["shop", EDGE]
+    for part in EDGE_ENV:
+        found = found[part]
+    values = {variable["name"]: variable.get("value") for variable in found}
+    return f"{values['BIG_MODEL_IP']}:{values['BIG_MODEL_PORT']}"
+
+
+def put_node(site: Site, name: str, address: str, ready: str = "True") -> None:
+    about = {"name": name, "uid": f"uid of {name}", "resourceVersion": site.cluster.version()}
+    conditions = [{"type": "Ready", "status": ready}]
+    addresses = [{"type": "InternalIP", "address": address}]
+    site.intake.node("MODIFIED", {"metadata": about, "status": {"conditions": conditions, "addresses": addresses}})
+
+
+def allocate(site: Site, port: int) -> None:
+    """Give the Service a node port, as the API server does."""
+    live = site.cluster.objects["shop", FRONT]
+    live["spec"]["ports"][0]["nodePort"] = port
+
+
+def test_an_edge_waits_for_the_address_of_a_load_balancer_and_what_runs_stays() -> None:
+    site = settled()
+    site.put(helmet(generation=2, changes={EXPOSE: {"type": "LoadBalancer"}}))
+    assert site.reconcile().blocked
+    status, reason, message = site.condition("EdgeReady")
+    assert (status, reason) == ("False", "CloudAddressPending")
+    assert "no load balancer has given Service helmet-cloud an address yet" in message
+    assert site.cluster.services[HELMET]["status"]["phase"] == "Starting"
+    assert cloud_of(site) == "helmet-cloud.shop:5000"
+    assert ("shop", PODS) in site.cluster.objects, "the edge that runs may ask for it"
+    site.enqueued.clear()
+    site.cluster.touch("shop", FRONT, {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}})
+    site.cluster.deliver(site.intake)
+    assert set(site.enqueued) == {HELMET}
+    assert not site.reconcile().blocked
+    assert cloud_of(site) == "192.0.2.9:5000"
+    assert ("shop", PODS) not in site.cluster.objects
+
+
+def test_a_node_port_that_the_answer_brings_is_used_in_the_same_pass() -> None:
+    site = Site()
+    put_node(site, "cloud-1", "192.0.2.1")
+    site.put(helmet(changes={EXPOSE: {"type": "NodePort"}}))
+    site.cluster.before_answer[f"apply {FRONT}"] = lambda: allocate(site, 30123)
+    assert not site.reconcile().blocked
+    assert cloud_of(site) == "192.0.2.1:30123"
+    assert site.condition("EdgeReady")[1] == "Starting"
+    told = site.told()
+    assert not [line for line in told if "CloudAddressPending" in line]
+    assert "Deployment helmet-deployment-cloud, Service helmet-cloud, Deployment helmet-deployment-edge" in told[0]
+
+
+def test_a_node_that_comes_and_one_that_goes_reach_the_services_that_have_to_choose_one() -> None:
+    site = Site()
+    site.put(helmet(changes={EXPOSE: {"type": "NodePort"}}))
+    site.cluster.before_answer[f"apply {FRONT}"] = lambda: allocate(site, 30123)
+    assert site.reconcile().blocked
+    site.enqueued.clear()
+    put_node(site, "cloud-2", "192.0.2.2")
+    assert site.enqueued == [HELMET]
+    site.reconcile()
+    assert cloud_of(site) == "192.0.2.2:30123"
+    put_node(site, "cloud-1", "192.0.2.1")
+    put_node(site, "cloud-2", "192.0.2.2", ready="False")
+    site.reconcile()
+    assert cloud_of(site) == "192.0.2.2:30123", "a choice that nothing forces to change stays"
+    site.restart()
+    put_node(site, "cloud-1", "192.0.2.1")
+    site.reconcile()
+    assert cloud_of(site) == "192.0.2.1:30123", "the node is gone"
+
+
+def test_a_controller_that_may_not_read_nodes_asks_for_an_address() -> None:
+    site = Site(WATCH_NAMESPACES="shop")
+    site.put(helmet(changes={EXPOSE: {"type": "NodePort"}}))
+    site.reconcile()
+    assert "may not read nodes" in site.condition("EdgeReady")[2]
+    assert site.cluster.services[HELMET]["status"]["phase"] == "Failed"

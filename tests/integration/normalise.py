@@ -26,7 +26,8 @@ def normalise(live: Mapping[str, Any], names: Mapping[str, str] | None = None) -
     found.pop("status", None)
     for field in _METADATA:
         found["metadata"].pop(field, None)
-    for field in _ALLOCATED if found.get("kind") == "Service" else ():
+    allocated = found.get("kind") == "Service" and found["spec"].get("clusterIP") != "None"
+    for field in _ALLOCATED if allocated else ():
         found["spec"].pop(field, None)
     annotations = found["metadata"].get("annotations", {})
     annotations.pop(_REVISION, None)

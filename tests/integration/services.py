@@ -16,7 +16,7 @@ import httpx
 import yaml
 
 from controller.children import ChildKey, ChildKind
-from sedna_py.api.child_names import NAME_LABEL, Role, cloud_service_name, deployment_name, hpa_name
+from sedna_py.api.child_names import NAME_LABEL, Role, cloud_pods_name, cloud_service_name, deployment_name, hpa_name
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.normalise import normalise
 from tests.integration.replica import Replica, replica, seconds_until
@@ -93,11 +93,12 @@ class Service:
         assert self.site.patch(SERVICES, self.name, {"spec": spec})
 
     def child_keys(self) -> list[ChildKey]:
-        """Return the five children of a service with both autoscalers."""
+        """Return the six children of a service with both autoscalers."""
         roles = (Role.CLOUD, Role.EDGE)
         return [
             *(ChildKey(ChildKind.DEPLOYMENT, deployment_name(self.name, role)) for role in roles),
             ChildKey(ChildKind.SERVICE, cloud_service_name(self.name)),
+            ChildKey(ChildKind.SERVICE, cloud_pods_name(self.name) or ""),
             *(ChildKey(ChildKind.HPA, hpa_name(self.name, role)) for role in roles),
         ]
 

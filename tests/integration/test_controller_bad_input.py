@@ -158,7 +158,7 @@ def test_none_of_them_is_looked_at_again(lax, created):
 def test_a_good_service_that_is_edited_into_a_bad_one_goes_on_as_it_was(lax):
     helmet = lax.running(edge=SCALED)
     children = helmet.children()
-    assert len(children) == 4
+    assert len(children) == 5
     helmet.patch({"edgeWorker": {"hpa": {"maxReplicas": 0}}, "cloudWorker": {"template": {"spec": {"containers": []}}}})
     helmet.wait_for("SpecAccepted", "InvalidSpec", "spec.edgeWorker.hpa.maxReplicas: is 0; write maxReplicas >= 1")
     status = helmet.status()

@@ -62,8 +62,11 @@ FAULTS = {
     "a crash by a signal": Fault(crash_loop(139, restarts=12), "CrashLoop", ("exit code 139 (SIGSEGV)",)),
     "too much memory": Fault(
         crash_loop(137, reason="OOMKilled"),
-        "CrashLoop",
-        ("container little-model was killed for using too much memory (OOMKilled, its limit is 2Gi)",),
+        "OOMKilled",
+        (
+            "container little-model was killed for using too much memory (OOMKilled, its limit is 2Gi)",
+            "write a larger resources.limits.memory",
+        ),
         container={"resources": {"limits": {"memory": "2Gi"}}},
     ),
     "a program that ends well": Fault(crash_loop(0, reason="Completed"), "CrashLoop", ("a worker must not end",)),
@@ -334,7 +337,8 @@ def test_describe_alone_tells_what_is_broken_and_what_to_do(played_site):
         "Reason:                workerFailed",
         "Phase:                Failed",
         f"cloud worker: {cause}",
-        "created Deployment helmet-deployment-cloud, Service helmet-cloud, Deployment helmet-deployment-edge",
+        "created Deployment helmet-deployment-cloud, Service helmet-cloud, Service helmet-cloud-pods,"
+        " Deployment helmet-deployment-edge",
         "edge worker: 1 of 1 pod ready",
     ):
         assert line in said

@@ -137,6 +137,21 @@ def test_filters_and_parameters_of_others_pass(control_plane: ControlPlane, name
         assert kept["spec"]["edgeWorker"]["hardExampleMining"] == mining
 
 
+def test_every_address_that_can_be_used_is_taken(control_plane: ControlPlane) -> None:
+    fixed = {"type": "NodePort", "nodePort": 30000}
+    addresses = ("h", "h:1", "192.0.2.1:65535", "::1", "[::1]:80", "::ffff:192.0.2.1", "a_b.example.com:0080")
+    exposures = [
+        {},
+        {**fixed, "address": "2001:db8::1"},
+        {**fixed, "address": "[2001:db8::1]"},
+        *({"type": "Address", "address": address} for address in addresses),
+    ]
+    documents = [
+        changed(service(f"s{number}"), "spec.cloudWorker.expose", exposure) for number, exposure in enumerate(exposures)
+    ]
+    assert refused_among(control_plane, documents) == set()
+
+
 def test_numbers_of_a_filter_are_those_that_the_filter_reads(control_plane: ControlPlane) -> None:
     texts = ["0", "1", "0.5", " 0.5\t", "1e-1", "+1.", ".5", "0.3333333333333333", "-0.0", "1.0000001", "-0.1", "2"]
     texts += ["", " ", ".", "nan", "inf", "1e400", "0x1", "0,5", "50%", "1 0", "high"]

@@ -30,6 +30,7 @@ CHILDREN = {
     f"horizontalpodautoscaler.autoscaling/hpa-{SERVICE}-deployment-cloud",
     EDGE_HPA,
     f"service/{SERVICE}-cloud",
+    f"service/{SERVICE}-cloud-pods",
 }
 RBAC_SAYS_NO = re.compile(r"cannot \w+ resource")  # other refusals are those of namespaces that are being deleted
 NODE = """
@@ -179,7 +180,7 @@ def test_a_service_converges_with_the_rights_of_the_installation_alone(installed
     team.apply(SECRET)
     team.apply(helmet(namespace, from_s3=True))
 
-    wait_until(lambda: team.children() == CHILDREN, "all five children")
+    wait_until(lambda: team.children() == CHILDREN, "all children")
     wait_until(lambda: team.status().get("observedGeneration") == 1, "a status")
     wait_until(lambda: "Created" in team.reasons(), "an event about the children")
     # Pods on a node whose kubelet says nothing: only Events could tell why, so they are asked for.
@@ -217,7 +218,7 @@ def test_a_team_can_have_one_with_no_right_outside_its_namespace(installed, name
     with running_controller(tmp_path, installed.kubeconfig_for(ACCOUNT, namespace), settings) as controller:
         team.apply(SECRET)
         team.apply(helmet(namespace, from_s3=True))
-        wait_until(lambda: team.children() == CHILDREN, "all five children")
+        wait_until(lambda: team.children() == CHILDREN, "all children")
         wait_until(lambda: team.status().get("observedGeneration") == 1, "a status")
         wait_until(lambda: "Created" in team.reasons(), "an event about the children")
     assert refusals(installed) == before

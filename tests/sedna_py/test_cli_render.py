@@ -76,6 +76,7 @@ def test_what_waits_for_a_model_is_said_and_the_rest_is_printed(render: Render, 
     assert status == 1
     assert [(found["kind"], found["metadata"]["name"]) for found in yaml.safe_load_all(out)] == [
         ("Service", "helmet-detection-inference-example-cloud"),
+        ("Service", "helmet-detection-inference-example-cloud-pods"),
         ("Deployment", "helmet-detection-inference-example-deployment-edge"),
     ]
     assert err == (
@@ -129,3 +130,23 @@ def test_a_uid_of_the_file_and_an_image_of_the_caller_are_used(render: Render, f
     found = list(yaml.safe_load_all(out))
     assert {document["metadata"]["ownerReferences"][0]["uid"] for document in found} == {uid}
     assert found[0]["spec"]["template"]["spec"]["initContainers"][0]["image"] == "registry/fetch:2"
+
+
+EXPOSED = "  cloudWorker:\n    expose: {type: NodePort%s}\n"
+
+
+def test_an_address_that_is_written_is_in_the_edge_and_one_that_a_cluster_chooses_is_asked_for(
+    render: Render, file: Callable[[str], Path]
+) -> None:
+    text = HELMETS.read_text()
+    assert text.count("  cloudWorker:\n") == 1
+    given = text.replace("  cloudWorker:\n", EXPOSED % ", address: 192.0.2.1, nodePort: 30500")
+    status, out, err = render(file(given))
+    assert (status, err) == (0, "")
+    environment = list(yaml.safe_load_all(out))[-1]["spec"]["template"]["spec"]["containers"][0]["env"]
+    values = {variable["name"]: variable.get("value") for variable in environment}
+    assert (values["BIG_MODEL_IP"], values["BIG_MODEL_PORT"]) == ("192.0.2.1", "30500")
+    status, out, err = render(file(text.replace("  cloudWorker:\n", EXPOSED % "")))
+    assert status == 1
+    assert [found["kind"] for found in yaml.safe_load_all(out)] == ["Deployment", "Service"]
+    assert "edge worker: CloudAddressPending: no node that is ready" in err

@@ -60,6 +60,35 @@ def test_a_module_of_a_package() -> None:
     assert import_object("sedna_py.errors:EstimatorError") is EstimatorError
 
 
+def test_a_relative_path_is_of_the_working_directory_then_of_the_given_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, first, second = (tmp_path / name for name in ("here", "first", "second"))
+    for folder in (here, first, second):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    for folder in (second, first, here):
+        (folder / "est.py").write_text(f"PLACE = {folder.name!r}\n")
+        assert import_object("est.py:PLACE", [first, second]) == folder.name
+        assert import_module("est.py", [first, second]).PLACE == folder.name
+    assert import_object(f"{second / 'est.py'}:PLACE", [first]) == "second"
+
+
+def test_a_file_that_is_nowhere_says_where_it_was_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    with pytest.raises(EstimatorError) as caught:
+        import_object("est.py:Model", [tmp_path / "models"])
+    assert str(caught.value) == (
+        f"no file 'est.py' in '{tmp_path}' or in '{tmp_path}/models'; write the path of the .py file that defines the class"
+    )
+
+
+def test_a_place_that_cannot_be_looked_at() -> None:
+    with pytest.raises(EstimatorError, match=r"cannot look for '/x+\.py': File name too long"):
+        import_object("/" + "x" * 300 + ".py:Model")
+
+
 @pytest.mark.parametrize("reference", ["", "Model", ":Model", "package.module:", "path/to/file.py"])
 def test_a_reference_without_a_class(reference: str) -> None:
     with pytest.raises(

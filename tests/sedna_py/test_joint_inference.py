@@ -172,6 +172,15 @@ def test_a_reply_that_is_none_is_a_failure(start, loopback, body):
     assert start("CloudOnly").inference(FRAME) == [True, RAW, RAW, None]
 
 
+def test_pods_are_asked_where_dns_names_them(start, loopback, monkeypatch):
+    """The address of the Service refuses; localhost stands for a headless Service with one pod."""
+    job = start("CloudOnly", BIG_MODEL_PORT=refusing_port(), BIG_MODEL_PODS=f"localhost:{loopback.port}")
+    limit = time.monotonic() + 10
+    while job.inference(FRAME)[3] is None and time.monotonic() < limit:
+        time.sleep(0.01)
+    assert job.inference(FRAME) == [True, CLOUD, RAW, CLOUD]
+
+
 @pytest.mark.parametrize("mode", [LATER, FIRST])
 def test_a_refusing_cloud_costs_nothing(start, mode):
     job = start("CloudOnly", mode, BIG_MODEL_PORT=refusing_port())
@@ -236,6 +245,9 @@ def test_what_is_wrong_is_said_at_the_start(worker_environment):
         JointInference(estimator=Estimator, hard_example_mining={"method": "Nope"})
     with pytest.raises(SettingsError, match="has no estimator"):
         JointInference()
+    worker_environment(MODEL_URL="m", MODEL_LOAD_MODE="none", BIG_MODEL_PODS="http://pods")
+    with pytest.raises(SettingsError, match="BIG_MODEL_PODS"):
+        JointInference(estimator=Estimator)
     worker_environment(MODEL_URL="m", MODEL_LOAD_MODE="none", OFFLOAD_FORMAT="bmp")
     with pytest.raises(SettingsError, match="OFFLOAD_FORMAT"):
         JointInference(estimator=Estimator)

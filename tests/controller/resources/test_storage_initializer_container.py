@@ -34,7 +34,12 @@ def test_it_is_what_the_contract_says_with_the_credentials_by_reference() -> Non
         "resources": {"requests": {"cpu": "100m", "memory": "100Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
         "volumeMounts": [{"name": "sedna-storage-initializer", "mountPath": "/downloads"}],
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
     }
 
 
@@ -44,6 +49,16 @@ def test_it_is_what_the_contract_says_with_the_credentials_by_reference() -> Non
 )
 def test_only_an_s3_url_with_a_credential_name_needs_a_secret(url: str, credential: str | None) -> None:
     assert initializer(url=url, credential=credential, secrets=SECRETS)["env"] == [MARK]
+
+
+@pytest.mark.parametrize(
+    ("context", "user"), [({"runAsUser": 0}, 65532), ({"runAsUser": 1000}, None), ({"fsGroup": 0}, None)]
+)
+def test_it_is_not_root_in_a_pod_that_is(context: dict[str, Any], user: int | None) -> None:
+    spec = {"containers": [{"name": "c", "image": "i"}], "securityContext": context}
+    made = pod(wanted({CLOUD_POD: spec}, url="https://host/y.pb"))
+    assert made["initContainers"][-1]["securityContext"].get("runAsUser") == user
+    assert made["securityContext"] == context
 
 
 @pytest.mark.parametrize("url", ["/models/y.pb", "hf://models/yolo"])

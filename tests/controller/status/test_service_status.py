@@ -163,7 +163,9 @@ def test_failed_names_worker_pod_and_cause_with_the_reason_that_upstream_writes(
 
 def test_running_says_what_is_not_well() -> None:
     last = service_status(view(LINKLESS), Clock(NOW))["conditions"][-1]
-    assert last["message"].startswith("edge worker: 0 of 1 pod ready: node edge-1 is not ready since")
+    assert last["message"].startswith(
+        "edge worker: 0 of 1 pod ready: edge offline since 2025-11-21T09:50:00Z: node edge-1"
+    )
 
 
 def test_failed_ends_with_its_cause_and_times_change_with_the_status_only() -> None:

@@ -123,8 +123,16 @@ FAILING = {
             spec={"containers": [{"name": "little-model", "image": "i", "resources": {"limits": {"memory": "2Gi"}}}]},
             containers=[container(waiting("CrashLoopBackOff"), lastState=terminated(137, "OOMKilled"), restartCount=2)],
         ),
-        Reason.CRASH_LOOP,
-        "was killed for using too much memory (OOMKilled, its limit is 2Gi), restarted twice",
+        Reason.OOM_KILLED,
+        "was killed for using too much memory (OOMKilled, its limit is 2Gi), restarted twice;"
+        " write a larger resources.limits.memory",
+    ),
+    "out of memory, without a limit": (
+        pod(
+            containers=[container(waiting("CrashLoopBackOff"), lastState=terminated(137, "OOMKilled"), restartCount=1)]
+        ),
+        Reason.OOM_KILLED,
+        "(OOMKilled), restarted once; its node had none left: write resources.requests.memory and limits.memory",
     ),
     "no such command": (
         waits(
@@ -290,9 +298,45 @@ def offline_pod(**more: Any) -> objects.Object:
 
 def test_an_offline_edge_is_out_of_sight_not_failed() -> None:
     state = edge(observe(offline_pod(), nodes=[node("Unknown", since=300)]))
+    assert (state.status, state.reason, state.failing) == ("Unknown", Reason.EDGE_OFFLINE, False)
+    assert state.message == (
+        "0 of 1 pod ready: edge offline since 2025-11-21T09:55:00Z: node edge-1; its pods go on there"
+    )
+
+
+def test_a_node_that_says_that_it_is_not_ready_is_not_offline() -> None:
+    state = edge(observe(offline_pod(), nodes=[node("False", since=300)]))
     assert (state.status, state.reason, state.failing) == ("Unknown", Reason.NODE_NOT_READY, False)
     assert "node edge-1 is not ready since 2025-11-21T09:55:00Z (Kubelet stopped posting node status)" in state.message
     assert f"pod {FIRST} keeps its last known state" in state.message
+
+
+def test_every_offline_node_is_named_once() -> None:
+    pods = [offline_pod(), {**offline_pod(), "metadata": {**offline_pod()["metadata"], "name": SECOND}}]
+    pods[1]["spec"]["nodeName"] = "edge-2"
+    nodes = [node("Unknown", since=300), node("Unknown", "edge-2", since=60), node(name="edge-3")]
+    away = "edge offline since 2025-11-21T09:55:00Z: node edge-1, node edge-2 since 2025-11-21T09:59:00Z"
+    state = edge(observe(*pods, nodes=nodes, of=deployment(replicas=2)))
+    assert (state.status, state.reason) == ("Unknown", Reason.EDGE_OFFLINE)
+    assert state.message == f"0 of 2 pods ready: {away}; their pods go on there"
+    third = ready_pod("helmet-deployment-edge-7d4b9-ddddd", node="edge-3")
+    partly = edge(observe(*pods, third, nodes=nodes, of=deployment(replicas=3)))
+    assert (partly.status, partly.reason) == ("True", Reason.PARTLY_READY)
+    assert partly.message == f"1 of 3 pods ready: {away}; their pods go on there"
+
+
+def test_a_deployment_that_is_late_does_not_fail_an_offline_edge() -> None:
+    late = deployment_condition("Progressing", "False", "ProgressDeadlineExceeded")
+    state = edge(observe(offline_pod(), nodes=[node("Unknown")], of=deployment(conditions=[late])))
+    assert (state.status, state.failing) == ("Unknown", False)
+
+
+@pytest.mark.parametrize(("back", "failing"), [(5, False), (61, True)])
+def test_a_node_that_is_back_gets_time_to_tell_of_its_pods(back: float, failing: bool) -> None:
+    """The cluster called the pod unready, and only its node can say that it is not."""
+    state = edge(observe(offline_pod(), nodes=[node(since=back)]))
+    assert (state.status, state.failing) == ("False", failing)
+    assert ("is back and has not told of the pod yet" in state.message) is not failing
 
 
 def test_an_offline_edge_stays_out_of_sight_when_its_pods_are_to_be_replaced() -> None:
@@ -301,13 +345,21 @@ def test_an_offline_edge_stays_out_of_sight_when_its_pods_are_to_be_replaced() -
         SECOND, node=None, conditions=[condition("PodScheduled", "False", reason="Unschedulable", message=taint)]
     )
     state = edge(observe(going(offline_pod()), replacement, nodes=[node("Unknown")]))
-    assert (state.status, state.reason, state.failing) == ("Unknown", Reason.NODE_NOT_READY, False)
+    assert (state.status, state.reason, state.failing) == ("Unknown", Reason.EDGE_OFFLINE, False)
     assert taint in state.message
 
 
-def test_a_pod_that_never_started_on_an_offline_node_is_a_failure() -> None:
-    state = edge(observe(creating_pod(), nodes=[node("Unknown")]))
-    assert (state.status, state.reason, state.failing) == ("False", Reason.NODE_NOT_READY, True)
+PINNED = {"nodeSelector": {"kubernetes.io/hostname": "edge-1"}}
+TAINTED = [condition("PodScheduled", "False", reason="Unschedulable", message="untolerated taint")]
+
+
+@pytest.mark.parametrize(
+    "live", [creating_pod(), pod(node=None, spec=PINNED, conditions=TAINTED)], ids=["by name", "by selector"]
+)
+def test_a_pod_that_never_started_begins_when_its_node_is_back(live: objects.Object) -> None:
+    state = edge(observe(live, nodes=[node("Unknown")]))
+    assert (state.status, state.reason, state.failing) == ("Unknown", Reason.EDGE_OFFLINE, False)
+    assert state.message.endswith("node edge-1; its pods begin there when it is back")
 
 
 def test_a_cloud_worker_on_a_lost_node_does_not_serve() -> None:
@@ -318,6 +370,31 @@ def test_a_cloud_worker_on_a_lost_node_does_not_serve() -> None:
 
 def test_nodes_that_may_not_be_read_are_not_missing() -> None:
     assert edge(observe(ready_pod(), nodes=None)).reason is Reason.READY
+
+
+# --- memory
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reason"), [(60, Reason.OOM_KILLED), (299, Reason.OOM_KILLED), (301, Reason.READY)]
+)
+def test_a_pod_that_was_out_of_memory_says_so_for_some_minutes_while_it_serves_again(
+    seconds: float, reason: Reason
+) -> None:
+    again = container(running(40), ready=True, lastState=terminated(137, "OOMKilled", seconds=seconds), restartCount=1)
+    state = edge(observe(ready_pod(containers=[again])))
+    assert (state.status, state.reason, state.ready, state.failing) == ("True", reason, 1, False)
+    assert ("OOMKilled" in state.message) is (reason is Reason.OOM_KILLED)
+
+
+def test_a_path_that_the_server_does_not_know_says_how_to_write_another_probe() -> None:
+    probe = pod(containers=[container(running(60))], conditions=[condition("Ready", "False", 61)])
+    for code, failing in ((404, True), (503, False)):
+        said = f"Readiness probe failed: HTTP probe failed with statuscode: {code}"
+        events = {probe["metadata"]["uid"]: [objects.event("Unhealthy", said)]}
+        state = edge(observe(probe, pod_events=events))
+        assert (state.reason, state.failing) == (Reason.NOT_READY, failing)
+        assert ("write a readinessProbe into the template, such as tcpSocket" in state.message) is failing
 
 
 # --- several pods
@@ -459,6 +536,12 @@ def test_a_problem_is_told_of_a_worker_that_goes_on_as_it_is() -> None:
     state = edge(observe(ready_pod()), problem=MISSING)
     assert (state.status, state.reason, state.failing) == ("True", Reason.MODEL_MISSING, False)
     assert state.message == f"1 of 1 pod ready; {MISSING.message}"
+
+
+def test_what_may_come_by_itself_does_not_fail_a_worker() -> None:
+    state = edge(Observed(), problem=Cause(Reason.CLOUD_ADDRESS_PENDING, "no address yet", lasting=False))
+    assert (state.status, state.reason, state.failing) == ("False", Reason.CLOUD_ADDRESS_PENDING, False)
+    assert state.starting
 
 
 def test_the_text_does_not_change_while_nothing_does() -> None:

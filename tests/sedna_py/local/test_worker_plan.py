@@ -206,3 +206,15 @@ def test_a_missing_model_is_one_line(missing: str) -> None:
         ManifestError, match=f"no Model '{missing}'; add it to the file, or give its file with --models"
     ):
         plan_workers(service_with(container()), models, LocalOptions(directory=Path("/svc"), port=1))
+
+
+def test_how_the_cloud_worker_is_exposed_has_no_meaning_on_one_machine() -> None:
+    manifests = load_manifests([UPSTREAM / "helmet_detection.yaml"])
+    document = manifests.services[0].model_dump(by_alias=True, exclude_unset=True)
+    document["spec"]["cloudWorker"]["expose"] = {"type": "NodePort", "address": "192.0.2.1"}
+    service = JointInferenceService.model_validate(document)
+    plans = plan_workers(service, manifests.models_for(service), LocalOptions(directory=Path("/svc"), port=4711))
+    environment = plans[Role.EDGE].environment
+    assert (environment["BIG_MODEL_IP"], environment["BIG_MODEL_PORT"]) == ("127.0.0.1", "4711")
+    assert plans[Role.CLOUD].notes == ("cloud worker: expose has no meaning here; the edge finds it at 127.0.0.1:4711",)
+    assert plans[Role.EDGE].notes == ()
