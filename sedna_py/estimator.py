@@ -15,7 +15,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
@@ -58,15 +58,15 @@ def is_frame(data: Any) -> bool:
     return isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 3 and data.shape[2] == 3
 
 
-def import_object(reference: str) -> Any:
+def import_object(reference: str, folders: Sequence[Path] = ()) -> Any:
     """Return what `package.module:Name` or `path/to/file.py:Name` names.
 
-    Raises EstimatorError with what to write instead.
+    A relative path is looked for in the working directory, then in `folders`. Raises EstimatorError with what to write instead.
     """
     module_part, separator, name = reference.rpartition(":")
     if not separator or not module_part or not name:
         raise EstimatorError(f"{reference!r} names no class; write 'package.module:Class' or 'path/to/file.py:Class'")
-    module = _load_file(Path(module_part)) if module_part.endswith(".py") else _load_module(module_part)
+    module = import_module(module_part, folders)
     try:
         return getattr(module, name)
     except AttributeError:
@@ -75,9 +75,9 @@ def import_object(reference: str) -> Any:
         ) from None
 
 
-def import_module(reference: str) -> ModuleType:
-    """Import `package.module` or `path/to/file.py` for what it registers."""
-    return _load_file(Path(reference)) if reference.endswith(".py") else _load_module(reference)
+def import_module(reference: str, folders: Sequence[Path] = ()) -> ModuleType:
+    """Import `package.module` or `path/to/file.py` for what it registers; `folders` as above."""
+    return _load_file(_find_file(Path(reference), folders)) if reference.endswith(".py") else _load_module(reference)
 
 
 def instantiate(estimator: Any) -> Any:
@@ -107,9 +107,20 @@ def _load_module(name: str) -> ModuleType:
         raise EstimatorError(f"{name!r} failed while it was imported: {type(error).__name__}: {error}") from error
 
 
+def _find_file(path: Path, folders: Sequence[Path]) -> Path:
+    places = () if path.is_absolute() else folders
+    try:
+        for candidate in (path, *(folder / path for folder in places)):
+            if candidate.is_file():
+                return candidate
+    except OSError as error:
+        raise EstimatorError(f"cannot look for {error.filename!r}: {error.strerror}; let this user read it") from error
+    looked = "".join(f" or in {str(folder)!r}" for folder in places)
+    where = f" in {str(Path.cwd())!r}{looked}" if looked else ""
+    raise EstimatorError(f"no file {str(path)!r}{where}; write the path of the .py file that defines the class")
+
+
 def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise EstimatorError(f"no file {str(path)!r}; write the path of the .py file that defines the class")
     name = f"_sedna_user_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -18,6 +18,7 @@ from sedna_py.big_model_service import BigModelService
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.cloud_client import CloudClient
 from sedna_py.client.local_controller import InferenceCounts, LocalControllerReporter, WorkerIdentity
+from sedna_py.client.pod_lookup import PodSource
 from sedna_py.client.settings import ClientSettings
 from sedna_py.cloud_link import CloudAnswer, CloudLink, LinkOptions
 from sedna_py.context import Context
@@ -150,7 +151,13 @@ class JointInference(JobBase):
             deadline_s=deadline_s, failure_threshold=_FAILURES_UNTIL_OPEN, probe_timeout_s=deadline_s + 1
         )
         host = self._settings.cloud_host or get_host_ip()
-        return CloudClient(f"http://{host}:{self._settings.cloud_port}", prefix=self.job_name, settings=options)
+        pods = self._settings.cloud_pods
+        return CloudClient(
+            f"http://{host}:{self._settings.cloud_port}",
+            prefix=self.job_name,
+            settings=options,
+            pods=PodSource.parse(pods) if pods else None,
+        )
 
     def _link_options(self) -> LinkOptions:
         settings = self._settings

@@ -85,7 +85,7 @@ class LocalControllerReporter:
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
-        self._reported = InferenceCounts()
+        self._reported: InferenceCounts | None = None
         self._period_start = wall_clock()
         self._problem = ""
 
@@ -116,11 +116,14 @@ class LocalControllerReporter:
             return
 
     async def _report(self, client: httpx.AsyncClient) -> None:
-        """Send the figures if they changed since the last report that arrived."""
+        """Send the figures if they changed since the last report that arrived; the first also when nothing was counted yet.
+
+        That one shows that there is a way from here to the cloud.
+        """
         now = self._wall_clock()
         try:
             counts = self._read_counts()
-            if counts.inferences > self._reported.inferences:
+            if self._reported is None or counts.inferences > self._reported.inferences:
                 report = build_report(self._identity, counts, self._period_start, now)
                 async with asyncio.timeout(self._timeout_s):
                     await self._post(client, report)

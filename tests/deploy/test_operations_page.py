@@ -9,6 +9,8 @@ from controller.reasons import Reason
 from controller.settings import ControllerSettings
 from sedna_py.metrics import names
 from tests.deploy.manifests import manifest
+from tests.e2e.planted_faults import Ground, faults
+from workers.settings import CloudSettings, EdgeSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 # What was done to a child: said in Events, below the table.
@@ -48,8 +50,28 @@ def test_every_permission_is_explained_with_its_verbs():
 
 def test_every_metric_and_setting_that_it_names_exists():
     metrics = {value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
-    named = set(re.findall(r"sedna_controller_[a-z_]+", PAGE))
+    named = set(re.findall(r"sedna_(?:controller|edge|cloud)_[a-z_]+", PAGE))
     assert named
     assert named <= metrics
-    settings = {field.alias for field in ControllerSettings.model_fields.values()}
-    assert set(re.findall(r"\b[A-Z]+_[A-Z_]+\b", PAGE)) - {"WORKER_NAME", "LC_SERVER"} <= settings
+    settings = {
+        field.alias
+        for page in (ControllerSettings, EdgeSettings, CloudSettings)
+        for field in page.model_fields.values()
+    }
+    assert set(re.findall(r"\b[A-Z]+_[A-Z_]+\b", PAGE)) <= settings
+
+
+def test_every_planted_fault_has_a_row_that_says_what_to_do():
+    planted = faults(Ground(Path("/models"), Path("/clips/a.mp4"), Path("/folder"), Path("/folder/full"), "192.0.2.1"))
+    assert [cells[0] for cells in rows("Faults")] == list(planted)
+    assert all(cells[-1] for cells in rows("Faults"))
+    assert {quoted(cells[2])[0] for cells in rows("Faults")} <= {str(reason) for reason in Reason}
+
+
+def test_links_into_the_page_lead_somewhere():
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", line[3:].lower()).replace(" ", "-")
+        for line in PAGE.splitlines()
+        if line[:3] == "## "
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= headings

@@ -16,15 +16,15 @@ from aiohttp import web
 
 BOUNDARY = "frame"
 QUALITY = 85
-MOST_FRAMES = 120  # of the clip; 15 MB as JPEG
+MOST_FRAMES = 120  # 15 MB as JPEG
 FASTEST = 1000.0  # frames/s
 
 
 class Camera:
     """The clip as JPEGs, played in a circle to everybody who looks."""
 
-    def __init__(self, clip: Path, rate: float) -> None:
-        self._pictures = encoded(clip)
+    def __init__(self, clip: Path, first: int, rate: float) -> None:
+        self._pictures = encoded(clip, first)
         self._rate = rate
         self._turned = asyncio.Event()
 
@@ -68,9 +68,10 @@ class Camera:
                 due = loop.time()
 
 
-def encoded(clip: Path) -> list[bytes]:
-    """Return the first pictures of the clip as JPEGs."""
+def encoded(clip: Path, first: int = 0) -> list[bytes]:
+    """Return pictures of the clip, from this one on, as JPEGs."""
     capture = cv2.VideoCapture(str(clip))
+    capture.set(cv2.CAP_PROP_POS_FRAMES, first)
     pictures = []
     while len(pictures) < MOST_FRAMES:
         read, picture = capture.read()
@@ -88,11 +89,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clip", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--first", type=int, default=0, help="the picture of the clip to begin with")
     parser.add_argument("--rate", type=float, default=1.0)
     chosen = parser.parse_args()
 
     async def make() -> web.Application:
-        camera = Camera(chosen.clip, chosen.rate)
+        camera = Camera(chosen.clip, chosen.first, chosen.rate)
         app = web.Application()
         app.add_routes([web.get("/video", camera.video), web.put("/rate", camera.set_rate)])
         return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import sys
@@ -10,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.e2e_cluster import E2eCluster
-from tests.images import archives
 
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.e2e_cluster import E2eCluster
 from tests.e2e.running_sample import RunningSample, camera_answers, running_sample
+from tests.images import archives
 from tests.integration.controller_process import serves_our_kinds, wait_until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -25,7 +27,7 @@ SPARE_CAMERA_PORT = 8555
 @pytest.fixture(scope="session")
 def images_on_nodes(e2e_cluster: E2eCluster) -> None:
     """Every image of ours, on both nodes."""
-    for archive in archives(os.environ).values():
+    for archive in sorted(set(archives(os.environ).values())):
         e2e_cluster.load_image(archive)
 
 
@@ -36,8 +38,12 @@ def sample_images(images_on_nodes: None) -> None:
 
 @pytest.fixture(scope="session")
 def installed_controller(e2e_cluster: E2eCluster, images_on_nodes: None) -> None:
+    """The controller as users install it."""
+    install_controller(e2e_cluster.plane)
+
+
+def install_controller(plane: ControlPlane) -> None:
     """`kubectl apply -k deploy`, and two replicas that run."""
-    plane = e2e_cluster.plane
     plane.kubectl("apply", "-k", str(DEPLOY))
     wait_until(lambda: serves_our_kinds(plane), "the API server to know the CRDs")
     words = ("rollout", "status", "deployment/sedna-controller", "-n", "sedna")
@@ -49,7 +55,7 @@ def node_root() -> Iterator[Path]:
     """A folder with the face example's files at the paths that its YAML has; pods may read it, whoever they run as."""
     sys.path.insert(0, str(FACE_EXAMPLE))
     try:
-        pass
+        assets = importlib.import_module("assets")  # the example's modules find each other by bare names
     finally:
         sys.path.remove(str(FACE_EXAMPLE))
     found = assets.prepare(assets.default_cache(os.environ), print)

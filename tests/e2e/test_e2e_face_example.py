@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cluster.e2e_cluster import E2eCluster
 
+from tests.cluster.e2e_cluster import E2eCluster
 from tests.e2e import helmet_sample as sample
 from tests.integration.controller_process import wait_until
 
@@ -89,7 +89,7 @@ def violations(cluster: E2eCluster, namespace: str) -> set[str]:
     """Return what the pods of the namespace would break if it enforced `restricted`: the API server's own list."""
     words = ["label", "--dry-run=server", "--overwrite", "namespace", namespace, f"{ENFORCE}=restricted"]
     done = subprocess.run(
-        [str(cluster.plane.binaries.kubectl), *words],
+        [str(cluster.plane.kubectl_program), *words],
         env={**os.environ, "KUBECONFIG": str(cluster.plane.kubeconfig)},
         capture_output=True,
         text=True,
