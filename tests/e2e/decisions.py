@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sedna_py.decision_log import DecisionRecord, read_records
@@ -13,9 +13,9 @@ from sedna_py.decision_log import Path as AnsweredBy
 
 @dataclass(frozen=True)
 class Decisions:
-    """All records of one service, by the process that wrote them, in the order of writing."""
+    """Records of one service, by the process that wrote them, in the order of writing."""
 
-    by_run: dict[str, list[DecisionRecord]]
+    by_run: dict[str, list[DecisionRecord]] = field(default_factory=dict)
 
     @property
     def records(self) -> list[DecisionRecord]:
@@ -56,21 +56,29 @@ class Decisions:
         times = sorted(record.emitted for record in self.records)
         return max((after - before for before, after in itertools.pairwise(times)), default=0.0)
 
-    def between(self, start: float, end: float) -> Decisions:
+    def between(self, start: float, end: float = float("inf")) -> Decisions:
         """Return the records that were emitted in this time, seconds since the epoch."""
-        return Decisions(
-            {
-                run: [record for record in records if start <= record.emitted < end]
-                for run, records in self.by_run.items()
-            }
-        )
+        found = {run: [r for r in records if start <= r.emitted < end] for run, records in self.by_run.items()}
+        return Decisions({run: records for run, records in found.items() if records})
 
 
-def read_decisions(folder: Path, pattern: str = "decisions*.jsonl") -> Decisions:
-    """Read every log in the folder; a line that is being written is left out."""
-    by_run: dict[str, list[DecisionRecord]] = {}
-    for path in sorted(folder.glob(pattern)):
-        with path.open(encoding="utf-8") as lines:
-            for record in read_records(lines):
-                by_run.setdefault(f"{path.stem}/{record.run}", []).append(record)
-    return Decisions(by_run)
+class DecisionReader:
+    """The logs of a folder; each line is parsed once, however often it is asked."""
+
+    def __init__(self, folder: Path, pattern: str = "decisions*.jsonl") -> None:
+        self._folder = folder
+        self._pattern = pattern
+        self._read: dict[Path, int] = {}
+        self._by_run: dict[str, list[DecisionRecord]] = {}
+
+    def decisions(self) -> Decisions:
+        """Return everything until now; a line that is being written is left out."""
+        for path in sorted(self._folder.glob(self._pattern)):
+            with path.open("rb") as file:
+                file.seek(self._read.get(path, 0))
+                text = file.read()
+            whole = text[: text.rfind(b"\n") + 1]
+            self._read[path] = self._read.get(path, 0) + len(whole)
+            for record in read_records(whole.decode().splitlines(keepends=True)):
+                self._by_run.setdefault(f"{path.stem}/{record.run}", []).append(record)
+        return Decisions({run: list(records) for run, records in self._by_run.items()})

@@ -82,7 +82,7 @@ def face_clip(node_root: Path) -> Path:
     return node_root / "sedna" / "face_detection" / "clips" / "walk.mp4"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sample_on_cluster(
     e2e_cluster: E2eCluster, installed_controller: None, node_models: Path, face_clip: Path
 ) -> Iterator[RunningSample]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ import yaml
 
 from tests.cluster.e2e_cluster import E2eCluster
 from tests.e2e import helmet_sample as sample
-from tests.e2e.decisions import Decisions, read_decisions
+from tests.e2e.decisions import DecisionReader, Decisions
 from tests.e2e.pods import Pod, pods
 from tests.integration.controller_process import wait_until
 
 CAMERA_TIMEOUT_S = 10.0
+AVAILABLE_S = 120.0
+TWO_PODS_S = 150.0
 IDLE_RATE = 1.0  # frames/s
 FIRST_PICTURE = 90  # of the walk: from here on the face is far, and nearly nine of ten frames are hard
 
@@ -39,6 +41,7 @@ class RunningSample:
     """The applied sample on a cluster."""
 
     cluster: E2eCluster
+    reader: DecisionReader = field(default_factory=lambda: DecisionReader(sample.OUTPUT))
 
     def set_rate(self, frames_per_second: float) -> None:
         """Turn the camera up or down."""
@@ -48,6 +51,17 @@ class RunningSample:
         """`kubectl apply` of the sample's documents."""
         text = yaml.safe_dump_all(sample.documents("cloud1", "edge1"))
         self.cluster.plane.kubectl("apply", "-f", "-", stdin=text)
+
+    def serve(self) -> None:
+        """Apply the sample and wait until both sides are Available."""
+        self.apply()
+        for deployment in (sample.CLOUD_DEPLOYMENT, sample.EDGE_DEPLOYMENT):
+            self.wait(lambda name=deployment: self.is_available(name), f"{deployment} to be Available", AVAILABLE_S)
+
+    def use_two_edge_pods(self, frames_per_second: float) -> None:
+        """Turn the camera up so far that the edge has both of its pods, and wait for them."""
+        self.set_rate(frames_per_second)
+        self.wait(lambda: [pod.ready for pod in self.edge_pods()] == [True, True], "both edge pods", TWO_PODS_S)
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """Return one object of the sample's namespace."""
@@ -92,7 +106,7 @@ class RunningSample:
 
     def decisions(self) -> Decisions:
         """Return what the edge workers have decided so far."""
-        return read_decisions(sample.OUTPUT)
+        return self.reader.decisions()
 
     def wait(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
         """Wait for a condition of the cluster."""

@@ -19,7 +19,7 @@ from tests.e2e.running_sample import RunningSample
 
 pytestmark = pytest.mark.timeout(1500)
 
-CHAOS_S = float(os.environ.get("SEDNA_E2E_CHAOS_SECONDS", "40"))
+CHAOS_S = float(os.environ.get("SEDNA_E2E_CHAOS_SECONDS", "30"))
 EVERY_S = 5.0
 RATE = 15.0
 GAP_S = 5.0
@@ -39,7 +39,7 @@ class Story:
 
     spans: dict[str, tuple[float, float]] = field(default_factory=dict)
     killed: dict[str, int] = field(default_factory=dict)
-    decisions: Decisions = field(default_factory=lambda: Decisions({}))
+    decisions: Decisions = field(default_factory=Decisions)
     phase: str = ""
 
 
@@ -47,12 +47,9 @@ class Story:
 def story(sample_on_cluster: RunningSample) -> Story:
     """Live through it once."""
     running, told = sample_on_cluster, Story()
-    running.apply()
-    for deployment in (sample.CLOUD_DEPLOYMENT, sample.EDGE_DEPLOYMENT):
-        running.wait(lambda name=deployment: running.is_available(name), f"{deployment} to be Available", 120)
-    running.set_rate(RATE)
-    running.wait(lambda: len(running.edge_pods()) == 2, "the second edge pod", 120)
-    running.wait(lambda: all(pod.ready for pod in running.edge_pods()), "both edge pods to run", 60)
+    running.serve()
+    running.use_two_edge_pods(RATE)
+    begun = time.time()
     chance = random.Random(SEED)
     clip_over = QUIET_S * RATE + len(running.decisions().records)
     running.wait(lambda: len(running.decisions().records) > clip_over, "the whole clip in quiet times", 120)
@@ -62,7 +59,7 @@ def story(sample_on_cluster: RunningSample) -> Story:
         told.spans[side] = (start, time.time())
     everything_is_well(running)
     told.phase = running.service()["status"]["phase"]
-    told.decisions = running.decisions()
+    told.decisions = running.decisions().between(begun)
     return told
 
 
@@ -104,7 +101,7 @@ def test_no_answer_is_wrong(story):
     quiet = story.decisions.between(0, story.spans["cloud"][0])
     known = {(rounded(record.edge), rounded(record.cloud)) for record in quiet.records if record.cloud is not None}
     seen_by_edge = {rounded(record.edge) for record in quiet.records}
-    later = story.decisions.between(story.spans["cloud"][0], float("inf")).records
+    later = story.decisions.between(story.spans["cloud"][0]).records
     assert len(later) > CHAOS_S
     assert [record.frame for record in later if rounded(record.edge) not in seen_by_edge] == []
     asked = [record for record in later if record.cloud is not None]
