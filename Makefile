@@ -4,11 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SOURCE ?=
 OUT    ?= out
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGES := controller worker storage-initializer
+ENGINE ?= $(shell docker version > /dev/null 2>&1 && echo docker || command -v podman || command -v buildah)
 # A person sees what is being fetched; a log needs only what went wrong.
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install $(if $(CI),--quiet --progress-bar off)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench crds docs format clean cluster cluster-e2e cluster-down kubernetes-binaries
+.PHONY: help demo test check bench crds docs format images clean cluster cluster-e2e cluster-down kubernetes-binaries
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -33,6 +36,7 @@ demo: $(VENV)/.demo ## joint inference on a real video, on this machine; SOURCE=
 test: $(VENV)/.dev ## every test that this machine can run
 	@$(BIN)/python -m tests.cluster packages || echo "going on without the tests that need nodes"
 	@$(BIN)/python -m tests.cluster binaries || echo "going on without the tests that need a control plane"
+	@$(BIN)/python -m tests.images || echo "going on without the tests that need images"
 	@$(BIN)/python -m pytest
 
 check: $(VENV)/.dev ## ruff, mypy strict, import contracts
@@ -56,6 +60,12 @@ kubernetes-binaries: $(VENV)/.dev ## what clusters run: from KUBEBUILDER_ASSETS 
 
 bench: $(VENV)/.dev ## figures as ratios against a limit measured in the same run
 	@$(BIN)/python -m tests.bench
+
+images: ## the three container images, with docker, podman or buildah; ENGINE=... to choose
+	@test -n '$(ENGINE)' || { echo "no docker that answers, no podman, no buildah: install one of them"; exit 1; }
+	@for image in $(IMAGES); do \
+	  BUILDAH_LAYERS=true $(ENGINE) build --file deploy/Dockerfile --target $$image --tag sedna-py/$$image:$(VERSION) . || exit 1; \
+	done
 
 crds: $(VENV)/.dev ## write the CustomResourceDefinitions that are made from sedna_py/api
 	@$(BIN)/python -m controller.crd_files

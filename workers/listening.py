@@ -27,16 +27,36 @@ class QuietServer(uvicorn.Server):
         """Leave the signals to the worker."""
         yield
 
-    async def stop_listening(self) -> None:
-        """Accept no more connections; those that are open go on. `should_exit` ends them, too."""
+    async def stop_listening(self, listener: socket.socket) -> None:
+        """Accept no more connections; those that are open go on. `should_exit` ends them, too.
+
+        Whoever has connected by now is served: closing a socket resets those that wait in the kernel to be accepted.
+        """
         loop = asyncio.get_running_loop()
-        for listener in [each for server in self.servers for each in server.sockets]:
-            loop.remove_reader(listener)
-        # asyncio makes a connection of what it accepted one turn later, and loses it if its server is closed by then (3.11).
-        for _ in range(2):
-            await asyncio.sleep(0)
+        loop.remove_reader(listener)
+        accepted = list(_accept_all(listener))
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # refuses from now on; asyncio still has to close it
+        for connection in accepted:
+            await loop.connect_accepted_socket(self._protocol, connection)
+        # What asyncio has accepted itself becomes a connection a turn later, and is lost if its server is closed by then (3.11).
+        await asyncio.sleep(0)
         for server in self.servers:
             server.close()
+
+    def _protocol(self) -> asyncio.Protocol:
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+
+def _accept_all(listener: socket.socket) -> Iterator[socket.socket]:
+    with contextlib.suppress(OSError):  # nobody waits any more
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            yield connection
 
 
 def listen(host: str, port: int, *, setting: str) -> socket.socket:

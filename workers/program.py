@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import NoReturn, TypeVar
+from pathlib import Path
+from typing import Final, NoReturn, TypeVar
+
+import cv2
 
 from sedna_py.errors import SednaError
 from sedna_py.log import configure_logging
+from sedna_py.settings import redact
+from workers.cpu_limit import CpuBudget
 from workers.inference.engine import EngineOptions
 from workers.inference.predictor import EstimatorPredictor, HookPredictor, create_predictor
 from workers.settings import WorkerSettings
 
 LOG = logging.getLogger(__name__)
 S = TypeVar("S", bound=WorkerSettings)
+# Kubernetes makes it in every container, unless the template's terminationMessagePath is another one.
+TERMINATION_LOG: Final = Path("/dev/termination-log")
+LONGEST_LAST_WORDS: Final = 1000  # characters; Kubernetes keeps 4096 bytes
 
 
 def run_program(name: str, environment: Mapping[str, str], read: type[S], work: Callable[[S], None]) -> int:
@@ -30,25 +39,36 @@ def run_program(name: str, environment: Mapping[str, str], read: type[S], work: 
         work(settings)
     except SednaError as error:
         LOG.critical("%s", explain(error))
+        leave_last_words(explain(error))
         return 1
     return 0
 
 
-def load_predictor(settings: WorkerSettings) -> HookPredictor | EstimatorPredictor:
+def load_predictor(settings: WorkerSettings, cpu: CpuBudget) -> HookPredictor | EstimatorPredictor:
     """Load and warm the model that the settings name. Raises SednaError."""
-    return create_predictor(
+    cv2.setNumThreads(1)  # frames run in parallel; OpenCV's own threads would only get in their way
+    predictor = create_predictor(
         settings.model_url,
         model_name=settings.model_name,
         estimator=settings.estimator,
         detection_threshold=settings.detection_threshold,
         model_type=settings.model_type,
-        options=EngineOptions(settings.device, settings.streams),
+        options=EngineOptions(settings.device, settings.streams, cpu.bound),
     )
+    LOG.info("%s; inference threads: %d, streams: %d", cpu, cpu.threads, predictor.streams)
+    return predictor
 
 
 def explain(error: SednaError) -> str:
     """Return an error as one line."""
     return "; ".join(str(error).splitlines())
+
+
+def leave_last_words(line: str, path: Path = TERMINATION_LOG) -> None:
+    """Write why the worker ends to where Kubernetes reads it from, for `kubectl describe`; nowhere without such a file."""
+    if path.is_file():
+        with contextlib.suppress(OSError):  # the log has the line as well
+            path.write_text(redact(line)[:LONGEST_LAST_WORDS], encoding="utf-8", errors="replace")
 
 
 def leave(status: int) -> NoReturn:

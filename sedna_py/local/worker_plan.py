@@ -25,8 +25,11 @@ INHERITED = frozenset(
     | {"XDG_CACHE_HOME", "SEDNA_CACHE", "SSL_CERT_FILE", "DISPLAY"}
 )
 # What a worker prints is followed line by line, also where its Python would keep it back for a pipe.
-# The cloud worker need not wait until others notice its end: only the edge asks it, and that has ended before.
-DEFAULTS: Mapping[str, str] = {"PYTHONUNBUFFERED": "1", "LAME_DUCK_S": "0"}
+DEFAULTS: Mapping[Role, Mapping[str, str]] = {
+    Role.EDGE: {"PYTHONUNBUFFERED": "1"},
+    # The cloud worker need not wait until others notice its end: only the edge asks it, and that has ended before.
+    Role.CLOUD: {"PYTHONUNBUFFERED": "1", "LAME_DUCK_S": "0"},
+}
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
 
@@ -102,7 +105,7 @@ def _plan(role: Role, pod: PodSpec, model: Model, injected: Mapping[str, str], o
         role=role,
         command=(_program(command[0]), *command[1:]),
         environment={
-            **DEFAULTS,
+            **DEFAULTS[role],
             **{name: value for name, value in options.inherited.items() if name in INHERITED},
             **environment,
             **options.overrides.get(role, {}),

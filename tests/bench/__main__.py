@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from sedna_py.local.compare_service import core_count, cpu_name
 from tests.bench.cloud import CloudFigures, measure_cloud
 from tests.bench.controller import ScaleFigures, measure_controller
+from tests.bench.cpu_limit import measure_cpu_limit, why_not
 from tests.bench.edge import EdgeFigures, measure_edge, median
 from tests.bench.outage import measure_outage
 from tests.bench.pairs import Pair, face_pair, helmet_pair
@@ -20,23 +23,32 @@ def main() -> None:
     """Print the figures; `--json FILE` also writes them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each pair of figures is measured, in turn")
-    parser.add_argument("--only", choices=["workers", "controller"], help="one of the two halves")
+    parser.add_argument("--only", choices=["workers", "controller", "cpu-limit"], help="one part of it")
     parser.add_argument(
         "--services", type=int, nargs="+", default=[100, 500], help="numbers of services for the controller"
     )
     parser.add_argument("--json", type=Path, help="file for the figures of every round")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, leave)
     print(f"{cpu_name()}, {core_count()} cores; medians of {chosen.rounds} rounds, in turn [lowest .. highest]")
     figures: dict[str, object] = {}
-    if chosen.only != "controller":
+    if chosen.only in (None, "workers"):
         pairs = [pair for pair in (face_pair(), helmet_pair()) if pair is not None]
         figures |= {pair.name: bench(pair, chosen.rounds) for pair in pairs}
-    if chosen.only != "workers":
+    if chosen.only in (None, "cpu-limit"):
+        figures["cpu_limit"] = bench_cpu_limit(chosen.rounds)
+    if chosen.only in (None, "controller"):
         scales = measure_controller(tuple(chosen.services))
         report_controller(scales)
         figures["controller"] = [asdict(scale) for scale in scales]
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def leave(*_: object) -> None:
+    """End in good order, so that no worker and no cgroup stays behind; `timeout` sends the signal twice."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
 
 
 def bench(pair: Pair, rounds: int) -> dict[str, object]:
@@ -55,6 +67,29 @@ def bench(pair: Pair, rounds: int) -> dict[str, object]:
     if outage:
         report_outage(outage)
     return {"edge": asdict(edge), "bytes": {"jpeg": jpeg, "json": listed}, "cloud": asdict(cloud), "outage": outage}
+
+
+def bench_cpu_limit(rounds: int) -> dict[str, object]:
+    """Measure what a container's cpu limit does to the cloud worker, and print the figures."""
+    print("\ncpu limit 1: the face pair's cloud worker, 4 clients at full load, then even requests at half of that")
+    if (reason := why_not()) is not None:
+        print(f"  not measured: {reason}")
+        return {}
+    measured = measure_cpu_limit(face_pair(), rounds)
+    pinned, limited, host_sized = (measured[name] for name in ("pinned", "limited", "host_sized"))
+    ratio = spread(over(limited.per_second, pinned.per_second))
+    print(
+        f"  answers/s over those of the worker pinned to one cpu: {ratio}  (wanted: 0.90)"
+        f"   {median(limited.per_second):.0f} of {median(pinned.per_second):.0f}"
+    )
+    print(f"    with as many threads as the node has cpus: {spread(over(host_sized.per_second, pinned.per_second))}")
+    print(f"  p99 over p50 at half load: {spread(over(limited.p99_ms, limited.p50_ms))}  (wanted: 2 or less)")
+    for name, figures in measured.items():
+        print(
+            f"    {name.replace('_', '-')}: p50 {median(figures.p50_ms):.1f} ms, p99 {spread(figures.p99_ms)} ms,"
+            f" {median(figures.throttled):.0%} of the periods cut short"
+        )
+    return {name: asdict(figures) for name, figures in measured.items()}
 
 
 def report_edge(edge: EdgeFigures) -> None:

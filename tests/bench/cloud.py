@@ -117,6 +117,7 @@ def serving(pair: Pair) -> Iterator[int]:
         **pair.big,
         "BIG_MODEL_BIND_IP": "127.0.0.1",
         "BIG_MODEL_BIND_PORT": str(port),
+        "LAME_DUCK_S": "0",
     }
     with subprocess.Popen(
         [sys.executable, "-m", "workers.cloud"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL

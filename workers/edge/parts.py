@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 from collections.abc import Callable, Sequence
 from ipaddress import IPv6Address
@@ -29,6 +30,7 @@ from workers.settings import EdgeSettings
 
 T = TypeVar("T")
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 HOST_NAME = re.compile(r"[\w.-]{1,253}")
 MakeSink = Callable[[Sequence[str]], Sink]  # takes the model's labels
 
@@ -137,6 +139,5 @@ def _open(opener: Callable[[Path], T], path: str, name: str) -> T:
     try:
         return opener(Path(path))
     except OSError as error:
-        raise SettingsError(
-            f"{name} is {path!r}, which cannot be written: {error.strerror}; write a path that this user may write to"
-        ) from None
+        remedy = "make room there" if error.errno in NO_ROOM else "write a path that this user may write to"
+        raise SettingsError(f"{name} is {path!r}, which cannot be written: {error.strerror}; {remedy}") from None

@@ -13,27 +13,30 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from sedna_py.errors import ModelError
+from sedna_py.errors import EstimatorError, ModelError
 from sedna_py.estimator import Inputs, Outputs
 
 LOG = logging.getLogger(__name__)
 
 Done = Callable[[Outputs | Exception], None]
-Work = tuple[ov.InferRequest, Inputs | Callable[[], Inputs], Done]
+Work = tuple[Inputs | Callable[[], Inputs], Done]
+SPARE = 2  # pieces of work beyond those that compute
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How the model is compiled. `streams` 0 lets OpenVINO choose for throughput."""
+    """How the model is compiled. `streams` 0 lets OpenVINO choose for throughput, `threads` 0 takes all of the machine."""
 
     device: str = "CPU"
     streams: int = 0
+    threads: int = 0
 
     def properties(self) -> dict[str, Any]:
         """Return the OpenVINO properties."""
-        if self.streams:
-            return {"NUM_STREAMS": self.streams}
-        return {"PERFORMANCE_HINT": "THROUGHPUT"}
+        chosen: dict[str, Any] = {"NUM_STREAMS": self.streams} if self.streams else {"PERFORMANCE_HINT": "THROUGHPUT"}
+        if self.threads and self.device == "CPU":  # other devices refuse the property
+            chosen["INFERENCE_NUM_THREADS"] = self.threads
+        return chosen
 
 
 def compile_model(model: ov.Model | str | Path, options: EngineOptions) -> ov.CompiledModel:
@@ -60,44 +63,51 @@ def _name(model: ov.Model | str | Path) -> str:
     return repr(str(model)) if isinstance(model, str | Path) else repr(model.get_friendly_name())
 
 
-class AsyncEngine:
-    """A compiled model and `streams + 2` inference requests, each run by a thread of its own.
+class PredictorClosed(ModelError, EstimatorError):
+    """The model was closed before this work was handed in."""
 
-    The two requests more than streams are those that are being filled and emptied while the others compute. This is
-    openvino.AsyncInferQueue's job, but that one calls nobody back for an inference that failed, refuses every later start
-    because of it, and ends the process for a callback that raised (2026.4).
+
+class AsyncEngine:
+    """A compiled model behind a line of work, and threads that each take from it, prepare, infer and deliver.
+
+    Without a bound there are two threads more than the model has streams: they fill and empty while the others compute. Where
+    `options.threads` bounds what may run at once, there are no more than that (or the streams), and two pieces of work wait in
+    line instead, so that no thread has to wait for the next one.
+    This is openvino.AsyncInferQueue's job, but that one calls nobody back for an inference that failed, refuses every later
+    start because of it, and ends the process for a callback that raised (2026.4).
     """
 
-    def __init__(self, compiled: ov.CompiledModel) -> None:
+    def __init__(self, compiled: ov.CompiledModel, threads: int = 0) -> None:
         self.streams = max(int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")), 1)
-        self.requests = self.streams + 2
+        self.requests = (max(self.streams, threads) if threads else self.streams) + SPARE
         self._names = [_output_name(output, i) for i, output in enumerate(compiled.outputs)]
         # OpenVINO's first conversion between numpy and its tensors deadlocks if two threads make it at once (2026.4).
         _ = ov.Tensor(np.zeros(1, np.float32)).data
-        self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
-        for _ in range(self.requests):
-            self._idle.put(compiled.create_infer_request())
+        self._room = threading.Semaphore(self.requests)
         # Not an executor: its futures and locks are a tenth of a small model's time, and nobody waits for a future here.
         self._work: SimpleQueue[Work | None] = SimpleQueue()
         self._closing = threading.Lock()
-        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(self.requests)]
+        self._threads = [
+            threading.Thread(target=self._serve, args=(compiled.create_infer_request(),), name="infer", daemon=True)
+            for _ in range(self.requests - SPARE if threads else self.requests)
+        ]
         for thread in self._threads:
             thread.start()
 
     def submit(self, inputs: Inputs | Callable[[], Inputs], done: Done) -> None:
-        """Start one inference; wait while all requests are busy.
+        """Start one inference; wait while `requests` of them are under way.
 
         `inputs` may be a function that returns them, which is called in a thread of the engine. `done` gets the outputs by
         name, or the exception, in that same thread, exactly once. The outputs are the request's own memory: they hold until
         `done` returns. An output without a name is called by its number.
         """
-        request = self._idle.get()
+        self._room.acquire()
         with self._closing:
             if self._threads:
-                self._work.put((request, inputs, done))
+                self._work.put((inputs, done))
                 return
-        self._idle.put(request)
-        done(ModelError("the model is closed; submit nothing after close"))
+        self._room.release()
+        done(PredictorClosed("the model is closed; submit nothing after close"))
 
     def close(self) -> None:
         """Wait for what is under way."""
@@ -108,9 +118,9 @@ class AsyncEngine:
         for thread in threads:
             thread.join()
 
-    def _serve(self) -> None:
+    def _serve(self, request: ov.InferRequest) -> None:
         while (work := self._work.get()) is not None:
-            self._run(*work)
+            self._run(request, *work)
 
     def _run(self, request: ov.InferRequest, inputs: Inputs | Callable[[], Inputs], done: Done) -> None:
         outcome: Outputs | Exception
@@ -126,7 +136,7 @@ class AsyncEngine:
         except Exception:
             LOG.exception("an answer could not be delivered")
         finally:
-            self._idle.put(request)
+            self._room.release()
 
 
 def _output_name(output: ov.ConstOutput, index: int) -> str:

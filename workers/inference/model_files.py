@@ -22,6 +22,15 @@ def find_model_file(model_url: str, model_name: str | None = None) -> Path:
         raise ModelError(f"cannot look for a model at {model_url!r}: {error.strerror}; mend that path") from error
 
 
+def model_folder(model_url: str) -> Path:
+    """Return the folder that `model_url` names, or that its file is in."""
+    path = Path(model_url)
+    try:
+        return path if path.is_dir() else path.parent
+    except OSError:  # a folder on the way that this user may not enter
+        return path.parent
+
+
 def _find(path: Path, model_url: str, model_name: str | None) -> Path:
     if path.is_file():
         return path

@@ -13,9 +13,8 @@ import numpy as np
 
 from sedna_py.errors import EstimatorError, MalformedBody, SednaError
 from sedna_py.estimator import Estimator, HookEstimator, Inputs, accepted_kwargs, import_object, instantiate, is_frame
-from workers.inference.detector import GenericDetector
-from workers.inference.engine import AsyncEngine, EngineOptions, compile_model, last_line
-from workers.inference.model_files import find_model_file
+from workers.inference.engine import AsyncEngine, EngineOptions, PredictorClosed, compile_model, last_line
+from workers.inference.model_files import find_model_file, model_folder
 
 Answer = Callable[[Any], None]  # gets the result, or the exception
 
@@ -27,7 +26,10 @@ class Predictor(Protocol):
     labels: list[str]
 
     def submit(self, data: Any, answer: Answer) -> None:
-        """Start on one frame (BGR, uint8, height x width x 3); wait while the model is full. `answer` is called once."""
+        """Start on one frame (BGR, uint8, height x width x 3), or on what a function returns in a thread of the model.
+
+        Waits while `requests` are under way. `answer` is called once.
+        """
 
     def close(self) -> None:
         """Wait for what is under way and let go of the model."""
@@ -38,7 +40,7 @@ class HookPredictor:
 
     def __init__(self, estimator: HookEstimator, model_url: str, options: EngineOptions) -> None:
         self._estimator = estimator
-        self._engine = AsyncEngine(compile_model(load_hooks(estimator, model_url), options))
+        self._engine = AsyncEngine(compile_model(load_hooks(estimator, model_url), options), options.threads)
         self.requests = self._engine.requests
         self.streams = self._engine.streams
         self.labels: list[str] = list(getattr(estimator, "labels", []))
@@ -49,7 +51,7 @@ class HookPredictor:
 
         def inputs() -> Inputs:
             try:
-                prepared, known = self._estimator.preprocess(as_frame(data))
+                prepared, known = self._estimator.preprocess(as_frame(data() if callable(data) else data))
             except SystemExit as error:
                 raise as_exception(error) from error
             meta.append(known)
@@ -107,7 +109,7 @@ class EstimatorPredictor:
             self._threads.submit(self._predict, data, answer)
         except RuntimeError:
             self._free.release()
-            answer(EstimatorError("the estimator is closed; submit nothing after close"))
+            answer(PredictorClosed("the estimator is closed; submit nothing after close"))
 
     def close(self) -> None:
         """Wait for what is under way."""
@@ -116,6 +118,7 @@ class EstimatorPredictor:
     def _predict(self, data: Any, answer: Answer) -> None:
         result: Any
         try:
+            data = data() if callable(data) else data
             if is_frame(data):
                 data = np.ascontiguousarray(data[..., ::-1])
             result = self._estimator.predict(data)
@@ -177,6 +180,15 @@ def is_hook_estimator(estimator: Any) -> bool:
     return all(callable(getattr(estimator, hook, None)) for hook in ("load", "preprocess", "postprocess"))
 
 
+def generic_detector(detection_threshold: float | None, model_type: str | None) -> HookEstimator:
+    """Return the code that needs nobody's code."""
+    from workers.inference.detector import (
+        GenericDetector,
+    )  # imports ONNX, which a worker with code of its own starts without
+
+    return GenericDetector(detection_threshold, model_type)
+
+
 def create_predictor(
     model_url: str,
     *,
@@ -188,14 +200,18 @@ def create_predictor(
 ) -> HookPredictor | EstimatorPredictor:
     """Load the model with the user's code if `estimator` names some, else with the generic detector, and warm it."""
     options = options or EngineOptions()
-    code = GenericDetector(detection_threshold, model_type) if estimator is None else import_object(estimator)
+    code = (
+        generic_detector(detection_threshold, model_type)
+        if estimator is None
+        else import_object(estimator, [model_folder(model_url)])
+    )
     if inspect.isclass(code) and is_hook_estimator(code):
         try:
             code = code()
         except Exception as error:
             raise EstimatorError(could_not_load(model_url, error)) from error
     if not is_hook_estimator(code):
-        return EstimatorPredictor(load_estimator(code, model_url))
+        return EstimatorPredictor(load_estimator(code, model_url), options.threads)
     predictor = HookPredictor(code, str(find_model_file(model_url, model_name)), options)
     try:
         predictor.warm_up()

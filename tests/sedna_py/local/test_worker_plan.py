@@ -49,6 +49,7 @@ def test_golden_environment_of_upstreams_example(file: str) -> None:
     }
     assert dict(plans[Role.CLOUD].environment) == {
         "PYTHONUNBUFFERED": "1",
+        "LAME_DUCK_S": "0",
         "input_shape": "544,544",
         "DATA_PATH_PREFIX": "/home/data",
         "NAMESPACE": "default",

@@ -33,6 +33,7 @@ class Worker:
     model: BigModel
     server: QuietServer
     loop: asyncio.AbstractEventLoop
+    listener: socket.socket
     client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,7 +88,7 @@ def serving(predictor: Any, limits: Limits, routes: RouteOptions, drain_s: float
         if predictor is not None:
             model.attach(predictor)
             metrics.watch(model.admission, predictor.streams)
-        started.set_result(Worker(listener.getsockname()[1], model, server, asyncio.get_running_loop()))
+        started.set_result(Worker(listener.getsockname()[1], model, server, asyncio.get_running_loop(), listener))
         await running
         await asyncio.to_thread(model.close)
 

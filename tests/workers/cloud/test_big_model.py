@@ -69,7 +69,8 @@ def test_concurrency_is_the_models_unless_it_is_said(gate: Any) -> None:
         gate.opened.clear()
 
     run(lambda: scenario(0, 3))
-    run(lambda: scenario(5, 5))
+    run(lambda: scenario(2, 2))
+    run(lambda: scenario(5, 3))  # more than it can use would only block
 
 
 def test_close_waits_for_the_model_and_answers_who_waits_for_a_slot(gate: Any) -> None:

@@ -63,7 +63,7 @@ class Process:
             probe.bind(("127.0.0.1", 0))
             self.port = int(environment.setdefault("BIG_MODEL_BIND_PORT", str(probe.getsockname()[1])))
         # A minimal environment: PATH for the interpreter's own start, nothing of the tester's.
-        minimal = {"PATH": os.environ["PATH"], "BIG_MODEL_BIND_IP": "127.0.0.1", **environment}
+        minimal = {"PATH": os.environ["PATH"], "BIG_MODEL_BIND_IP": "127.0.0.1", "LAME_DUCK_S": "0", **environment}
         self.process = subprocess.Popen(
             [sys.executable, *(arguments or ("-m", "workers.cloud"))],
             cwd=ROOT,

@@ -351,7 +351,7 @@ def test_an_address_without_http_is_refused(server: str) -> None:
 
 def test_a_scripts_server_passes_reports_on_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[ServerOptions] = []
-    monkeypatch.setattr(estimator_server, "serve", lambda _, options: served.append(options))
+    monkeypatch.setattr(estimator_server, "serve", lambda _, options, cpu: served.append(options))
     monkeypatch.setenv("LC_SERVER", "http://controller:9100")
     estimator_server.serve_estimator(object(), host="127.0.0.1", port=5000, prefix="sedna")
     assert served[0].lc_server == "http://controller:9100"
@@ -377,7 +377,7 @@ def test_counts_arrive_at_the_controller_and_the_last_ones_too() -> None:
         cloud_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         options = ServerOptions(drain_s=1, lc_server=lc_server)
         loaded = threading.Event()
-        cloud = asyncio.create_task(_serve(lambda: loaded.wait(20), options, listener))
+        cloud = asyncio.create_task(_serve(lambda: loaded.wait(20), options, CloudMetrics(), listener))
         edge = LocalControllerReporter(cloud_url, identity, lambda: counts[-1], period_s=0.01)
         reporting = asyncio.create_task(edge.run())
         await until(lambda: len(arrived) == 1)

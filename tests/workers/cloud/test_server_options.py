@@ -23,6 +23,7 @@ def test_every_bound_arrives_where_it_holds() -> None:
             "MODEL_URL": "m",
             "BIG_MODEL_BIND_IP": "127.0.0.1",
             "BIG_MODEL_BIND_PORT": "5001",
+            "LAME_DUCK_S": "4",
             "DRAIN_S": "3",
             "MAX_CONCURRENCY": "2",
             "MAX_WAITING": "5",
@@ -36,6 +37,7 @@ def test_every_bound_arrives_where_it_holds() -> None:
     assert server_options(settings) == ServerOptions(
         host="127.0.0.1",
         port=5001,
+        lame_duck_s=4,
         drain_s=3,
         limits=Limits(concurrency=2, waiting=5, image_pixels=1000, body_bytes=2048),
         routes=RouteOptions(prefix="helmet", max_body_bytes=2048, timeout_s=7),

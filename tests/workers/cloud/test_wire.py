@@ -229,9 +229,9 @@ def test_probes_and_metrics(worker: Any) -> None:
 def test_before_the_model_is_there(serve: Callable[..., Any]) -> None:
     worker = serve(None)
     assert worker.client.get("/healthz").status_code == 200
-    assert worker.client.get("/sedna").status_code == 200
-    ready = worker.client.get("/readyz")
-    assert (ready.status_code, ready.json()["cause"], ready.headers["Retry-After"]) == (503, "not_ready", "1")
+    for path in ("/readyz", "/sedna"):
+        ready = worker.client.get(path)
+        assert (ready.status_code, ready.json()["cause"], ready.headers["Retry-After"]) == (503, "not_ready", "1")
     response = post_json(worker, CONTRACT_BODY)
     assert (response.status_code, response.json()["cause"]) == (503, "not_ready")
     assert response.headers["Retry-After"] == "1"

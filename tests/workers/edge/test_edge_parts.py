@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import cv2
 import pytest
 
@@ -238,6 +241,18 @@ def test_nothing_set_nothing_made():
 def test_a_path_that_cannot_be_written_is_named_with_its_variable(name, place):
     with pytest.raises(SettingsError, match=f"^{name} is '{place}', which cannot be written: .*; write a path"):
         prepare_sinks(settings(**{name: place}), FakeSource())
+
+
+def test_a_full_disk_is_not_taken_for_a_missing_right(monkeypatch):
+    def refuse(_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("workers.edge.parts.JsonLinesSink", refuse)
+    with pytest.raises(SettingsError) as raised:
+        prepare_sinks(settings(DECISIONS_FILE="/out/d.jsonl"), FakeSource())
+    assert str(raised.value) == (
+        "DECISIONS_FILE is '/out/d.jsonl', which cannot be written: No space left on device; make room there"
+    )
 
 
 def test_a_video_of_another_kind():

@@ -54,6 +54,24 @@ def test_requests_are_two_more_than_streams(engine: AsyncEngine) -> None:
     assert engine.requests == 4
 
 
+@pytest.mark.parametrize(("streams", "threads", "running"), [(2, 0, 4), (2, 2, 2), (1, 1, 1), (1, 2, 2)])
+def test_no_more_threads_than_may_run_at_once_but_a_line_before_them(streams: int, threads: int, running: int) -> None:
+    compiled = compile_model(reshape_network(), EngineOptions(streams=streams))
+    before = set(threading.enumerate())
+    engine = AsyncEngine(compiled, threads)
+    try:
+        assert len(set(threading.enumerate()) - before) == running
+        assert engine.requests == (running + 2 if threads else running)
+        let_go = threading.Event()
+        answers = [
+            ask(engine, lambda: good() if let_go.wait(20) else {}) for _ in range(engine.requests)
+        ]  # none waits here
+        let_go.set()
+        assert all(isinstance(answer.result(20), dict) for answer in answers)
+    finally:
+        engine.close()
+
+
 def test_outputs_hold_until_done_returns(engine: AsyncEngine) -> None:
     held, let_go = threading.Semaphore(0), threading.Event()
     seen: list[tuple[Any, Any]] = []
@@ -193,6 +211,9 @@ def test_close_waits_ends_the_threads_and_refuses_more() -> None:
 def test_options_become_properties() -> None:
     assert EngineOptions().properties() == {"PERFORMANCE_HINT": "THROUGHPUT"}
     assert EngineOptions(streams=3).properties() == {"NUM_STREAMS": 3}
+    assert EngineOptions(streams=3, threads=2).properties() == {"NUM_STREAMS": 3, "INFERENCE_NUM_THREADS": 2}
+    assert EngineOptions(threads=1).properties() == {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_NUM_THREADS": 1}
+    assert EngineOptions("GPU", threads=1).properties() == {"PERFORMANCE_HINT": "THROUGHPUT"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sedna_py.errors import ModelError
-from workers.inference.model_files import find_model_file
+from workers.inference.model_files import find_model_file, model_folder
 
 
 def folder_with(folder: Path, *names: str) -> str:
@@ -57,3 +57,11 @@ def test_nothing_there(tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_looked_at() -> None:
     with pytest.raises(ModelError, match=r"cannot look for a model at .*name too long"):
         find_model_file("/" + "x" * (os.pathconf("/", "PC_NAME_MAX") + 1))
+
+
+def test_the_folder_of_a_model(tmp_path: Path) -> None:
+    (tmp_path / "a.pb").touch()
+    assert model_folder(str(tmp_path / "a.pb")) == tmp_path
+    assert model_folder(f"{tmp_path}/") == tmp_path
+    assert model_folder(str(tmp_path / "missing.xml")) == tmp_path
+    assert model_folder(f"{tmp_path}/{'x' * 300}") == tmp_path

@@ -285,6 +285,11 @@ def test_upstream_code_is_found_and_loaded(make: Any, user_code: Path) -> None:
     assert ask(predictor, ["hello"]) == ["hello"]
 
 
+def test_code_may_lie_beside_the_model(make: Any, user_code: Path) -> None:
+    predictor = make(create_predictor(str(user_code.with_name("model.tflite")), estimator="user_code.py:Upstream"))
+    assert ask(predictor, "found") == "found"
+
+
 @pytest.mark.parametrize(
     ("name", "model", "kind", "says"),
     [
