@@ -22,7 +22,7 @@ from tests.e2e.running_sample import IDLE_RATE, RunningSample
 
 pytestmark = pytest.mark.timeout(900)
 
-LOAD_RATE = 15.0  # frames/s of the camera, and so of each edge pod
+LOAD_RATE = 20.0  # frames/s of the camera, and so of each edge pod
 AVAILABLE_S, LEAVES_ONE_S, AT_MAX_S, BACK_S = 60, 120, 240, 240
 STEADY_S = 10.0
 REQUESTS_TO_COMPARE = 400  # of the least busy pod: two standard deviations are 10 % then, were it chance alone
