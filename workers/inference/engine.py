@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -39,13 +40,23 @@ class EngineOptions:
         return chosen
 
 
+@cache
+def the_core() -> ov.Core:
+    """Return the process's only Core, which stays until the end.
+
+    The CPU plugin gives the thread that loads it another stack for signals, which is gone when the Core goes in another
+    thread: the next signal then ends the process by SIGSEGV (2026.4).
+    """
+    return ov.Core()
+
+
 def compile_model(model: ov.Model | str | Path, options: EngineOptions) -> ov.CompiledModel:
     """Compile a model, or the file that holds one. Raises ModelError in one line."""
     if not isinstance(model, ov.Model | str | Path):
         raise ModelError(
             f"there is a {type(model).__name__} where a model belongs; return an openvino.Model, or its path"
         )
-    core = ov.Core()
+    core = the_core()
     try:
         network = core.read_model(str(model)) if isinstance(model, str | Path) else model
         return core.compile_model(network, options.device, options.properties())
