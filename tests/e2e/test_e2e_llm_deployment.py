@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cluster.e2e_cluster import E2eCluster
 
+from tests.cluster.e2e_cluster import E2eCluster
 from tests.e2e import helmet_sample as sample
 from tests.e2e.camera import encoded
 from tests.integration.controller_process import wait_until
