@@ -131,7 +131,13 @@ def test_requirements_may_be_left_out_by_name():
 
 def test_make_images_gives_each_image_the_name_that_deploy_and_the_examples_use():
     done = subprocess.run(
-        ["make", "images", "ENGINE=echo"], cwd=ROOT, check=True, timeout=30, capture_output=True, text=True
+        # Within `make test`, make would say which folder it enters.
+        ["make", "--no-print-directory", "images", "ENGINE=echo"],
+        cwd=ROOT,
+        check=True,
+        timeout=30,
+        capture_output=True,
+        text=True,
     )
     built = {re.findall(r"--(target|tag) (\S+)", line)[1][1] for line in done.stdout.splitlines()}
     assert built == {f"sedna-py/{target}:{PROJECT['version']}" for target in TARGETS}
