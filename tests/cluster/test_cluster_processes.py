@@ -15,9 +15,10 @@ from tests.cluster.processes import ProcessIdentity, read_stat, start_process
 
 CHECKOUT = Path(__file__).parents[2]
 PARENT = textwrap.dedent("""
-    import sys, time
+    import signal, sys, time
     from pathlib import Path
     from tests.cluster.processes import start_process
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that put the tests into the background ignores it
     child = start_process("sleeper", ["/bin/sleep", "600"], Path(sys.argv[1]), tied=sys.argv[2] == "tied")
     print(child.identity.pid, child.identity.start_ticks, flush=True)
     time.sleep(600)
