@@ -6,6 +6,7 @@ SEDNA_E2E_RECORDINGS names, from where the README's come.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -68,9 +69,17 @@ def story(sample_on_cluster: RunningSample, tmp_path_factory: pytest.TempPathFac
         told.phase_at_end = sample_on_cluster.service()["status"]["phase"]
     told.decisions = sample_on_cluster.decisions()
     told.hpa_lines = (folder / "hpa.txt").read_text(encoding="utf-8").splitlines()
+    (folder / "figures.json").write_text(json.dumps(figures(told), indent=1), encoding="utf-8")
     if target := os.environ.get("SEDNA_E2E_RECORDINGS"):
         shutil.copytree(folder, target, dirs_exist_ok=True)
     return told
+
+
+def figures(told: Story) -> dict[str, object]:
+    """Return the story in numbers, for who writes about it."""
+    seen = {name: value for name, value in vars(told).items() if name not in ("decisions", "hpa_lines")}
+    answers = {"frames": len(told.decisions.records), "cloud_answers": told.decisions.cloud_answers()}
+    return {**seen, **answers, "causes": told.decisions.causes()}
 
 
 def become_available(running: RunningSample, told: Story, applied: float) -> None:
