@@ -7,13 +7,15 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.e2e_cluster import E2eCluster
+from tests.cluster.errors import TierUnavailableError
 from tests.e2e.running_sample import RunningSample, camera_answers, running_sample
 from tests.images import archives
 from tests.integration.controller_process import serves_our_kinds, wait_until
@@ -25,9 +27,13 @@ SPARE_CAMERA_PORT = 8555
 
 
 @pytest.fixture(scope="session")
-def images_on_nodes(e2e_cluster: E2eCluster) -> None:
+def images_on_nodes(tier_unavailable: Callable[[str, str], NoReturn], e2e_cluster: E2eCluster) -> None:
     """Every image of ours, on both nodes."""
-    for archive in sorted(set(archives(os.environ).values())):
+    try:
+        found = archives(os.environ)
+    except TierUnavailableError as error:
+        tier_unavailable("e2e", str(error))
+    for archive in sorted(set(found.values())):
         e2e_cluster.load_image(archive)
 
 
