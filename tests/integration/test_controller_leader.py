@@ -27,7 +27,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 NAMESPACE = "sedna"
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/sedna-controller"
 CHILDREN = ("deployments", "services", "horizontalpodautoscalers")
-CHILDREN_PER_SERVICE = 3
+CHILDREN_PER_SERVICE = 4  # two Deployments, two Services
 LONGEST_TAKE_OVER_S = 15.0
 LONGEST_HAND_OVER_S = 5.0
 
