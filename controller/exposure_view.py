@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.nodes import Nodes
 from controller.resources.cloud_address import SeenExposure
-from controller.status.live import LiveObject, items, number, text
+from controller.status.live import LiveObject, block, items, number, text, variable
 from sedna_py.api.child_names import BIG_MODEL_PORT
 
 
@@ -16,7 +16,7 @@ def seen_exposure(front: LiveObject | None, edge: LiveObject | None, nodes: Node
         node_port=_node_port(service) if kind == "NodePort" else None,
         ingress=_ingress(service) if kind == "LoadBalancer" else "",
         nodes=nodes,
-        current=_address_of(edge or {}),
+        current=variable(block(edge, "spec", "template", "spec"), "BIG_MODEL_IP"),
     )
 
 
@@ -29,9 +29,3 @@ def _ingress(service: LiveObject) -> str:
     points = items(service, "status", "loadBalancer", "ingress")
     found = (text(point, "ip") or text(point, "hostname") for point in points)
     return next((address for address in found if address), "")
-
-
-def _address_of(deployment: LiveObject) -> str:
-    containers = items(deployment, "spec", "template", "spec", "containers")
-    variables = items(containers[0], "env") if containers else []
-    return next((text(one, "value") for one in variables if text(one, "name") == "BIG_MODEL_IP"), "")

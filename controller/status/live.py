@@ -34,6 +34,13 @@ def number(source: Any, *path: str, default: int = 0) -> int:
     return found if isinstance(found, int) and not isinstance(found, bool) else default
 
 
+def variable(pod_spec: Any, name: str) -> str:
+    """Return the value that the first container's environment has written for a variable, "" where there is none."""
+    containers = items(pod_spec, "containers")
+    variables = items(containers[0], "env") if containers else []
+    return next((text(one, "value") for one in variables if text(one, "name") == name), "")
+
+
 def moment(source: Any, *path: str) -> datetime | None:
     """Return the RFC 3339 time at the path, None where there is none."""
     try:

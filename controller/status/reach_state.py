@@ -14,7 +14,7 @@ from typing import Final
 from controller.nodes import home_of, is_edge
 from controller.reasons import Reason
 from controller.status.clock import Clock
-from controller.status.live import LiveObject, block, condition, is_going, items, latest, moment, text
+from controller.status.live import LiveObject, block, condition, is_going, latest, moment, text, variable
 from controller.status.observed import Observed
 from controller.status.placement_causes import place
 from controller.status.wording import one_line
@@ -82,13 +82,14 @@ def _ready_since(pods: Sequence[LiveObject]) -> datetime | None:
 
 def _patience_s(pod: LiveObject) -> float:
     """Return how long a first report may take: some periods, where the template has another one than the default."""
-    written = _variable(pod, _PERIOD_VARIABLE)
+    written = variable(block(pod, "spec"), _PERIOD_VARIABLE)
     period_s = float(written) if written.isascii() and written.isdecimal() and len(written) < 6 else 0.0
     return max(_PATIENCE_S, _PERIODS * period_s)
 
 
 def _words(service: JointInferenceService, pod: LiveObject) -> str:
-    host, port = _variable(pod, "BIG_MODEL_IP"), _variable(pod, "BIG_MODEL_PORT")
+    spec = block(pod, "spec")
+    host, port = variable(spec, "BIG_MODEL_IP"), variable(spec, "BIG_MODEL_PORT")
     target = HostPort(host, int(port) if port.isascii() and port.isdecimal() else None)
     said = f"nothing has come from {place(pod)} through {one_line(target.text())} yet"
     exposure = service.spec.cloud_worker.exposure
@@ -101,9 +102,3 @@ def _words(service: JointInferenceService, pod: LiveObject) -> str:
         f"{said}; if it answers frames, see whether this address answers the node (GET /sedna), and correct"
         " spec.cloudWorker.expose if not"
     )
-
-
-def _variable(pod: LiveObject, name: str) -> str:
-    containers = items(pod, "spec", "containers")
-    variables = items(containers[0], "env") if containers else []
-    return next((text(one, "value") for one in variables if text(one, "name") == name), "")

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cluster.control_plane import free_port
 from tests.cluster.e2e_cluster import E2eCluster
 from tests.e2e import helmet_sample as sample
 from tests.integration.controller_process import wait_until
@@ -105,7 +106,7 @@ def violations(cluster: E2eCluster, namespace: str) -> set[str]:
 @pytest.fixture
 def files_over_http(e2e_cluster: E2eCluster, node_root: Path) -> Iterator[str]:
     """The example's files on a web server that both nodes reach."""
-    port = 18480
+    port = free_port()
     words = [
         sys.executable,
         "-m",
