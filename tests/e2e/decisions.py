@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +39,15 @@ class Decisions:
             seen = {record.frame for record in records}
             missing += [f"{run}#{frame}" for frame in range(1, max(seen) + 1) if frame not in seen]
         return missing
+
+    def until(self, last: Mapping[str, int]) -> Decisions:
+        """Return the records of each run's frames up to this one."""
+        found = {run: [r for r in records if r.frame <= last.get(run, 0)] for run, records in self.by_run.items()}
+        return Decisions({run: records for run, records in found.items() if records})
+
+    def last_frames(self) -> dict[str, int]:
+        """Return the highest frame of each run that has an answer; frames before it may still be on their way."""
+        return {run: max(record.frame for record in records) for run, records in self.by_run.items()}
 
     def without_a_cause(self) -> list[DecisionRecord]:
         """Return hard frames that the cloud did not answer and that do not say why."""

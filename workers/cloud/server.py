@@ -22,6 +22,7 @@ from workers.cloud.metrics import CloudMetrics
 from workers.cloud.report_relay import ReportRelay
 from workers.cloud.routes import RouteOptions
 from workers.cpu_limit import CpuBudget
+from workers.lingering import LingeringProtocol
 from workers.listening import QuietServer, listen
 
 LOG = logging.getLogger(__name__)
@@ -125,6 +126,7 @@ def server_config(app: FastAPI, options: ServerOptions) -> uvicorn.Config:
     """Return what uvicorn needs to know."""
     return uvicorn.Config(
         app,
+        http=LingeringProtocol,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -127,6 +127,35 @@ def test_a_slow_upload_is_cut_at_the_deadline(serve: Callable[..., Any], gate: A
     assert gate.calls == 0
 
 
+def test_who_is_still_sending_can_read_why_it_was_refused(serve: Callable[..., Any], gate: Any) -> None:
+    worker = serve(gate)
+    with worker.connect(f"{HEAD}X-Deadline-Ms: 100\nContent-Length: 10000000", b'{"data": [') as connection:
+        # Its handler is gone, so the reply is on its way, and all of this comes too late.
+        worker.wait_for(lambda: worker.server.server_state.connections and not worker.server.server_state.tasks)
+        for _ in range(3):
+            connection.sendall(b" " * 100_000)
+        reply = connection.makefile("rb").read()
+    assert reply.startswith(b"HTTP/1.1 504")
+    worker.wait_for(lambda: not worker.server.server_state.connections)
+
+
+def test_what_is_no_http_is_told_so_while_it_still_comes(serve: Callable[..., Any]) -> None:
+    worker = serve(None)
+    with worker.connect("these are no words of HTTP", b"x" * 100_000) as connection:
+        reply = connection.makefile("rb").read()
+    assert reply.startswith(b"HTTP/1.1 400")
+    worker.wait_for(lambda: not worker.server.server_state.connections)
+
+
+def test_who_never_stops_sending_is_cut_off(
+    serve: Callable[..., Any], gate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.lingering.LINGER_S", 0.2)
+    worker = serve(gate)
+    with worker.connect(f"{HEAD}X-Deadline-Ms: 100\nContent-Length: 10000000", b'{"data": ['):
+        worker.wait_for(lambda: not worker.server.server_state.connections)
+
+
 def test_a_client_that_leaves_while_it_sends(serve: Callable[..., Any], gate: Any) -> None:
     worker = serve(gate)
     worker.connect(f"{HEAD}Content-Length: 100000", b'{"data": [').close()

@@ -1,0 +1,87 @@
+"""A reply that reaches a client who is still sending.
+
+A socket that is closed with bytes nobody has read is reset by the kernel, and the reset may overtake the reply on the client's
+side: it would see a broken connection instead of the status that says why. So the connection is closed in one direction first
+(RFC 9112, 9.6), and what still comes is thrown away for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+LINGER_S: Final = 2.0
+LINGER_BYTES: Final = 64 * 1024 * 1024
+
+
+class LingeringProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP, with connections that linger where the request was not read to its end."""
+
+    _unreadable = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection."""
+        super().connection_made(_LingeringTransport(transport, self, self._has_more))  # type: ignore[arg-type]
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; where the request would have ended is unknown then."""
+        self._unreadable = True
+        super().send_400_response(msg)
+
+    def _has_more(self) -> bool:
+        return self._unreadable or (self.cycle is not None and self.cycle.more_body)
+
+
+class _LingeringTransport:
+    """An asyncio transport with another `close`."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: asyncio.Protocol, has_more: Callable[[], bool]) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self._has_more = has_more
+        self._lingering = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self._lingering or self._transport.is_closing()
+
+    def close(self) -> None:
+        if self.is_closing():
+            return
+        if not self._has_more():
+            self._transport.close()
+            return
+        self._lingering = True
+        self._transport.set_protocol(_Discard(self._transport, self._protocol))
+        self._transport.write_eof()
+        self._transport.resume_reading()
+
+
+class _Discard(asyncio.Protocol):
+    """Reads on for nobody; the end of the connection is told to the protocol that had it before."""
+
+    def __init__(self, transport: asyncio.Transport, before: asyncio.Protocol) -> None:
+        self._transport = transport
+        self._before = before
+        self._left = LINGER_BYTES
+        self._timer = asyncio.get_running_loop().call_later(LINGER_S, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()
+        self._before.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._before.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._before.resume_writing()
