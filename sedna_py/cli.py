@@ -19,6 +19,7 @@ from rich.console import Console
 from sedna_py.api.child_names import Role
 from sedna_py.api.joint_inference_service import JointInferenceService
 from sedna_py.errors import ManifestError, SednaError, SettingsError
+from sedna_py.load_test.command import bench
 from sedna_py.local.compare_service import Clip, Session
 from sedna_py.local.comparison_run import ServiceRun, make_way
 from sedna_py.local.manifests import Manifests, load_manifests
@@ -212,6 +213,9 @@ def open_clip(video: str, seconds: float, frames: int, target: Path) -> tuple[st
     opened.close()
     count = min(opened.frames, frames) if frames and opened.frames else opened.frames or frames
     return video, Clip(opened.name, count, opened.fps, partial(pictures, video))
+
+
+app.command()(bench)
 
 
 @app.command(

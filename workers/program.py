@@ -18,6 +18,7 @@ from sedna_py.log import configure_logging
 from sedna_py.settings import redact
 from workers.cpu_limit import CpuBudget
 from workers.inference.engine import EngineOptions
+from workers.inference.model_files import model_folder
 from workers.inference.predictor import EstimatorPredictor, HookPredictor, create_predictor
 from workers.settings import WorkerSettings
 
@@ -44,16 +45,21 @@ def run_program(name: str, environment: Mapping[str, str], read: type[S], work: 
     return 0
 
 
-def load_predictor(settings: WorkerSettings, cpu: CpuBudget) -> HookPredictor | EstimatorPredictor:
-    """Load and warm the model that the settings name. Raises SednaError."""
+def load_predictor(
+    settings: WorkerSettings, cpu: CpuBudget, path: Path | None = None
+) -> HookPredictor | EstimatorPredictor:
+    """Load and warm the model that the settings name, or the version of it at `path`. Raises SednaError."""
     cv2.setNumThreads(1)  # frames run in parallel; OpenCV's own threads would only get in their way
     predictor = create_predictor(
-        settings.model_url,
+        str(path or settings.model_url),
         model_name=settings.model_name,
         estimator=settings.estimator,
         detection_threshold=settings.detection_threshold,
         model_type=settings.model_type,
-        options=EngineOptions(settings.device, settings.streams, cpu.bound),
+        options=EngineOptions(
+            settings.device, settings.streams, cpu.bound, settings.batch_size, settings.batch_delay_ms / 1000
+        ),
+        code_folder=model_folder(settings.model_url) if path else None,
     )
     LOG.info("%s; inference threads: %d, streams: %d", cpu, cpu.threads, predictor.streams)
     return predictor

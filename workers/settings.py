@@ -52,6 +52,20 @@ class WorkerSettings(Settings):
         le=1024,
         description="how many threads the model computes with; 0 = automatic, after the container's cpu limit",
     )
+    batch_size: int = Field(
+        1,
+        alias="BATCH_SIZE",
+        ge=1,
+        le=256,
+        description="how many frames may go through the model together; 1 = each alone, which on a CPU is nearly always faster",
+    )
+    batch_delay_ms: float = Field(
+        2.0,
+        alias="BATCH_DELAY_MS",
+        ge=0,
+        le=10_000,
+        description="milliseconds that the first frame of a batch waits for more",
+    )
     device: str = Field("CPU", alias="INFERENCE_DEVICE", description="an OpenVINO device: CPU, GPU, NPU or AUTO")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", alias="LOG_LEVEL", description="DEBUG, INFO, WARNING or ERROR"
@@ -112,11 +126,43 @@ class CloudSettings(ServingSettings, WorkerSettings):
     max_waiting: int = Field(
         64, alias="MAX_WAITING", ge=0, le=100_000, description="requests that may wait; more are answered 429"
     )
+    max_wait_ms: int = Field(
+        0,
+        alias="MAX_WAIT_MS",
+        ge=0,
+        le=3_600_000,
+        description="milliseconds that a request may have to wait, by the rate of the moment; one that would wait longer is "
+        "answered 429 at once; 0 = as long as its own deadline",
+    )
     max_body_bytes: int = Field(
         64 * MIB, alias="MAX_BODY_BYTES", ge=1024, description="bytes of the largest request body; more is answered 413"
     )
     max_image_pixels: int = Field(
         50_000_000, alias="MAX_IMAGE_PIXELS", ge=1, description="pixels of the largest picture; more is answered 413"
+    )
+    model_version: str = Field(
+        "latest",
+        alias="MODEL_VERSION",
+        description="latest, or the number of a version folder (1/, 2/, ...) at MODEL_URL that is served whatever else is there",
+    )
+    hot_update: bool = Field(
+        False,
+        alias="MODEL_HOT_UPDATE",
+        description="true: a new or changed model at MODEL_URL replaces the one that serves, without an end of the service",
+    )
+    poll_period_s: float = Field(
+        2.0,
+        alias="MODEL_POLL_PERIOD_SECONDS",
+        ge=0.1,
+        le=86400,
+        description="seconds between two looks at MODEL_URL for MODEL_HOT_UPDATE",
+    )
+    access_log: float = Field(
+        0.0,
+        alias="ACCESS_LOG",
+        ge=0,
+        le=1,
+        description="the part of the requests that get a line in the log, 0.01 for every hundredth; 0 = none",
     )
     request_timeout_s: float = Field(
         30.0, alias="REQUEST_TIMEOUT_S", gt=0, le=3600, description="seconds for a request that brings no deadline"

@@ -165,6 +165,8 @@ class FaceDetector:
         chosen = detection_threshold(self.default_threshold) if threshold is None else checked_threshold(threshold)
         self._logit_threshold = logit(chosen)
         self._centres: list[list[float]] = anchor_centres(self.detector).tolist()
+        # The worker need not decode more of a picture than this; the letterbox below keeps its shape.
+        self.input_size = (self.detector.input_size, self.detector.input_size)
 
     def load(self, model_url: str) -> ov.Model:
         """Return the model with u8 BGR input (1, size, size, 3): its graph normalises and swaps the colours.

@@ -51,6 +51,9 @@ class CloudWorker(Worker):
     """The cloud side, which edges have to reach."""
 
     expose: Exposure | None = Field(default=None, description="How edges reach it; absent means type ClusterIP.")
+    container_concurrency: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None, description="Most requests in the model of a pod at once."
+    )
 
     @property
     def exposure(self) -> Exposure:

@@ -45,7 +45,12 @@ def cloud_environment(
     service: JointInferenceService, model: Model, *, worker_name: str | None, port: int = BIG_MODEL_PORT
 ) -> dict[str, str]:
     """Return the variables of the cloud worker; `worker_name` and errors as for the edge."""
-    return {**_common(service, model, worker_name), "BIG_MODEL_BIND_PORT": str(port)}
+    most = service.spec.cloud_worker.container_concurrency
+    return {
+        **_common(service, model, worker_name),
+        "BIG_MODEL_BIND_PORT": str(port),
+        **({"MAX_CONCURRENCY": str(most)} if most is not None else {}),
+    }
 
 
 def mining_parameters_text(mining: HardExampleMining) -> str:

@@ -22,8 +22,12 @@ EDGE_SINK_ERRORS = "sedna_edge_sink_errors_total"  # labels: sink
 CLOUD_REQUESTS = "sedna_cloud_requests_total"  # labels: outcome (ok, or the cause of the error)
 CLOUD_IN_FLIGHT = "sedna_cloud_requests_in_flight"
 CLOUD_WAITING = "sedna_cloud_requests_waiting"
-CLOUD_STAGE_SECONDS = "sedna_cloud_stage_seconds"  # labels: stage (read, queue, decode, infer)
+CLOUD_STAGE_SECONDS = "sedna_cloud_stage_seconds"  # labels: stage (read, queue, decode, infer, encode)
 CLOUD_STREAMS = "sedna_cloud_streams"
+CLOUD_REQUESTS_PER_STREAM = "sedna_cloud_requests_per_stream"
+CLOUD_BATCH_SIZE = "sedna_cloud_batch_size"
+CLOUD_MODEL = "sedna_cloud_model"  # labels: version
+CLOUD_MODEL_LOADS = "sedna_cloud_model_loads_total"  # labels: outcome (loaded, refused)
 CLOUD_REPORTS = "sedna_cloud_reports_total"  # labels: outcome (received, refused, forwarded, dropped)
 CLOUD_REPORTS_WAITING = "sedna_cloud_reports_waiting"
 
@@ -47,3 +51,4 @@ CONTROLLER_SERVICES = "sedna_controller_services"  # labels: phase (Starting, Ru
 
 # Upper bounds of all histograms.
 STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)

@@ -17,6 +17,7 @@ FRAME_ID: Final = "X-Frame-Id"
 DEADLINE_MS: Final = "X-Deadline-Ms"
 REQUEST_ID: Final = "X-Request-Id"
 TRACEPARENT: Final = "traceparent"
+PRIORITY: Final = "Priority"
 SERVER_TIMING: Final = "Server-Timing"
 
 MAX_ID_CHARS: Final = 128
@@ -27,6 +28,9 @@ _MAX_TIMING_CHARS: Final = 4096
 _MILLISECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 # W3C Trace Context, version 00: version, trace id, parent id, flags.
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+# RFC 9218: a dictionary of which only the urgency counts here; 0 is most urgent, 3 is meant where nothing is said.
+_URGENCY = re.compile(r"(?:^|[,\s])u=([0-7])(?:$|[,;\s])")
+_LAST_URGENT: Final = 3
 _TIMING = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*;\s*dur=([0-9]{1,12}(?:\.[0-9]{1,12})?)", re.ASCII)
 _NOT_A_TOKEN = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]", re.ASCII)
 
@@ -35,19 +39,21 @@ _NOT_A_TOKEN = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]", re.ASCII)
 class RequestHeaders:
     """What the edge says about one frame; an empty text or None means that it was not said.
 
-    `deadline_s` is the time left in seconds; 0 means that it has passed already.
+    `deadline_s` is the time left in seconds; 0 means that it has passed already. `urgent` is False for what may wait behind
+    others: an urgency of 4 to 7 in RFC 9218's `Priority` header.
     """
 
     frame_id: str = ""
     request_id: str = ""
     deadline_s: float | None = None
     traceparent: str = ""
+    urgent: bool = True
 
     @classmethod
     def parse(cls, headers: Mapping[str, str]) -> RequestHeaders:
         """Read the headers of a request, whatever the case of their names.
 
-        Ids lose unprintable characters and are cut; a bad traceparent is ignored.
+        Ids lose unprintable characters and are cut; a bad traceparent or priority is ignored, as their standards demand.
         Raises MalformedBody for a bad deadline.
         """
         found = {name.lower(): value for name, value in headers.items()}
@@ -57,6 +63,7 @@ class RequestHeaders:
             request_id=_printable(found.get(REQUEST_ID.lower(), "")),
             deadline_s=_parse_deadline(found.get(DEADLINE_MS.lower())),
             traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else "",
+            urgent=_is_urgent(found.get(PRIORITY.lower(), "")),
         )
 
     def render(self) -> dict[str, str]:
@@ -66,6 +73,7 @@ class RequestHeaders:
             REQUEST_ID: _printable(self.request_id),
             DEADLINE_MS: "" if self.deadline_s is None else _render_deadline(self.deadline_s),
             TRACEPARENT: self.traceparent if _TRACEPARENT.fullmatch(self.traceparent) else "",
+            PRIORITY: "" if self.urgent else f"u={_LAST_URGENT + 1}",
         }
         return {name: value for name, value in rendered.items() if value}
 
@@ -89,6 +97,11 @@ def parse_server_timing(header: str | None) -> dict[str, float]:
 
 def _printable(text: str) -> str:
     return "".join(char for char in text[: 4 * MAX_ID_CHARS] if " " <= char <= "~").strip()[:MAX_ID_CHARS].rstrip()
+
+
+def _is_urgent(value: str) -> bool:
+    match = _URGENCY.search(value[:_MAX_TIMING_CHARS])
+    return match is None or int(match[1]) <= _LAST_URGENT
 
 
 def _parse_deadline(value: str | None) -> float | None:

@@ -58,10 +58,10 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
 def test_help_names_every_command(sedna: Callable[..., Outcome]) -> None:
     status, text, _ = sedna("--help")
     assert status == 0
-    assert all(command in text for command in ("validate", "run", "compare", "exec"))
+    assert all(command in text for command in ("validate", "run", "compare", "bench", "exec"))
 
 
-@pytest.mark.parametrize("command", ["validate", "run", "compare", "exec"])
+@pytest.mark.parametrize("command", ["validate", "run", "compare", "bench", "exec"])
 def test_every_command_shows_an_example(sedna: Callable[..., Outcome], command: str) -> None:
     status, text, _ = sedna(command, "--help")
     assert status == 0

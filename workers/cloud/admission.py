@@ -1,12 +1,15 @@
-"""How many requests the model works on, how many wait, and how many bytes they hold: all bounded."""
+"""How many requests the model works on, how many wait, for how long, and how many bytes they hold: all bounded."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sedna_py.errors import SednaError
+from workers.cloud.drain_rate import DrainRate
+from workers.cloud.waiting_line import WaitingLine
 
 
 class Refused(SednaError):
@@ -18,32 +21,83 @@ class Refused(SednaError):
 
 
 class Admission:
-    """`concurrency` requests in the model and `waiting` in line, first come first served; one more is refused at once."""
+    """`concurrency` requests in the model and `waiting` in line; one more is refused at once.
 
-    def __init__(self, concurrency: int, waiting: int) -> None:
-        self._slots = asyncio.Semaphore(concurrency)
-        self._most_waiting = waiting
+    So is one that would come to the model only after `max_wait_s` (0: no such bound), or after its own deadline, by the rate at
+    which requests leave now: an early no is worth more than a late one. For one event loop.
+    """
+
+    def __init__(
+        self, concurrency: int, waiting: int, max_wait_s: float = 0.0, clock: Callable[[], float] | None = None
+    ) -> None:
+        self._concurrency = concurrency
+        self._max_wait_s = max_wait_s or math.inf
+        self._line: WaitingLine[asyncio.Future[None]] = WaitingLine(waiting)
+        self._rate = DrainRate()
+        self._clock = clock
         self.in_flight = 0
-        self.waiting = 0
 
-    async def enter(self) -> None:
-        """Take a slot, waiting in line for it. Raises Refused if the line is full. Pair with `leave`."""
-        if self._slots.locked():
-            if self.waiting >= self._most_waiting:
-                raise Refused(f"{self.waiting} requests are waiting already")
-            self.waiting += 1
-            try:
-                await self._slots.acquire()
-            finally:
-                self.waiting -= 1
-        else:
-            await self._slots.acquire()
-        self.in_flight += 1
+    @property
+    def waiting(self) -> int:
+        """How many are in line."""
+        return len(self._line)
+
+    def check(self, *, urgent: bool = True, left_s: float = math.inf) -> None:
+        """Raise Refused if `enter` would now; for who can spare itself the work before it."""
+        if self.in_flight < self._concurrency and not len(self._line):
+            return
+        if not self._line.takes(urgent=urgent):
+            raise Refused(f"{len(self._line)} requests are waiting already", self._retry_after())
+        wait_s = self._rate.wait_s(len(self._line) + 1)
+        if wait_s > min(self._max_wait_s, left_s):
+            raise Refused(f"it would wait for {wait_s * 1000:.0f} ms", self._retry_after())
+
+    async def enter(self, *, urgent: bool = True, left_s: float = math.inf) -> None:
+        """Take a slot, waiting in line for it; `left_s`: seconds to its deadline. Pair with `leave`.
+
+        Raises Refused if there is no place in the line, or when it is lost to a request of the other class.
+        """
+        self.check(urgent=urgent, left_s=left_s)
+        if self.in_flight < self._concurrency and not len(self._line):
+            self.in_flight += 1
+            return
+        loop = asyncio.get_running_loop()
+        called: asyncio.Future[None] = loop.create_future()
+        loser = self._line.push(called, urgent=urgent)
+        if loser is not None:
+            loser.set_exception(Refused("a request of the other class took its place", self._retry_after()))
+        try:
+            await called
+        except asyncio.CancelledError:
+            if called.done() and not called.cancelled() and called.exception() is None:
+                self._pass_on()  # it was promised the slot just before it gave up
+            else:
+                self._line.remove(called)
+            raise
+
+    def resize(self, concurrency: int) -> None:
+        """Change the number of slots; those who wait get the new ones, and none is taken away from who has one."""
+        self._concurrency = concurrency
+        while self.in_flight < concurrency and len(self._line):
+            self.in_flight += 1
+            self._pass_on()
 
     def leave(self) -> None:
-        """Give the slot back."""
+        """Give the slot back, to the first in line."""
+        now = (self._clock or asyncio.get_running_loop().time)()
+        self._rate.left(now, waiting=bool(len(self._line)))
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        while len(self._line) and self.in_flight <= self._concurrency:
+            called = self._line.pop()
+            if not called.done():
+                called.set_result(None)  # in_flight stays: the slot changes hands
+                return
         self.in_flight -= 1
-        self._slots.release()
+
+    def _retry_after(self) -> int:
+        return max(1, min(math.ceil(self._rate.wait_s(len(self._line))), 60))
 
 
 class ByteBudget:

@@ -2,23 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sedna_py import __version__
+from workers.cloud.admission import ByteBudget
 from workers.cloud.big_model import BigModel
 from workers.cloud.drain import ClosingReplies
+from workers.cloud.exchange import Exchange
+from workers.cloud.handled import Observer
 from workers.cloud.metrics import CloudMetrics
+from workers.cloud.open_inference_dialect import OpenInferenceDialect, OpenInferenceLimits
+from workers.cloud.open_inference_routes import open_inference_routes
 from workers.cloud.report_relay import ReportRelay
 from workers.cloud.report_routes import report_routes
 from workers.cloud.routes import RouteOptions, sedna_routes
+from workers.cloud.sedna_dialect import SednaDialect
 from workers.health import health_routes
 
+BODIES_AT_ONCE = 4  # of the largest size
 
-def create_app(model: BigModel, metrics: CloudMetrics, options: RouteOptions, relay: ReportRelay) -> FastAPI:
-    """Return the application; the caller attaches the model and closes it, and runs the relay."""
-    app = FastAPI(title="sedna-py cloud worker", version=__version__)
-    app.include_router(sedna_routes(model, metrics, options))
+
+class CloudApp(FastAPI):
+    """FastAPI, but for the addresses that frames come to: their applications are called without it."""
+
+    def __init__(self) -> None:
+        super().__init__(title="sedna-py cloud worker", version=__version__)
+        self.direct: dict[str, ASGIApp] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        direct = self.direct.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        await (super().__call__ if direct is None else direct)(scope, receive, send)
+
+
+def create_app(
+    model: BigModel,
+    metrics: CloudMetrics,
+    options: RouteOptions,
+    relay: ReportRelay,
+    observers: Sequence[Observer] = (),
+) -> FastAPI:
+    """Return the application; the caller attaches the model and closes it, and runs the relay.
+
+    `observers` hear of each request for a prediction, besides the metrics.
+    """
+    observers = (metrics.request_done, *observers)
+    app = CloudApp()
+    budget = ByteBudget(BODIES_AT_ONCE * options.limits.max_body_bytes)
+    predict = Exchange(model, options.limits, SednaDialect(model), budget, observers)
+    app.direct[options.predict_path] = predict
+    app.include_router(sedna_routes(model, options, predict))
+    dialect = OpenInferenceDialect(model, options.model_name, OpenInferenceLimits())
+    infer = Exchange(model, options.limits, dialect, budget, observers)
+    app.direct[f"/v2/models/{options.model_name}/infer"] = infer
+    app.include_router(open_inference_routes(model, options.model_name, dialect, infer))
     app.include_router(report_routes(relay, metrics))
     app.include_router(health_routes(metrics.registry, model.not_ready))
     # Upstream's server is open to pages of every origin, and its users' dashboards call it.

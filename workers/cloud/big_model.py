@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sedna_py.class_factory import ClassFactory, ClassType
 from sedna_py.errors import BodyTooLarge, MalformedBody, ProtocolError, SednaError
@@ -17,11 +19,14 @@ from sedna_py.estimator import is_frame
 from sedna_py.protocol import images, npy, sedna_json
 from sedna_py.protocol.media_types import JSON, NPY
 from workers.cloud.admission import Admission
+from workers.cloud.stages import Stages
 from workers.inference.engine import PredictorClosed, last_line
-from workers.inference.image_codec import decode_image
 from workers.inference.predictor import EstimatorPredictor, HookPredictor, as_exception
+from workers.inference.reduced_decode import decode_reduced
 
 AnyPredictor = HookPredictor | EstimatorPredictor
+Body = bytes | NDArray[np.uint8]
+Attached = Callable[[AnyPredictor, str], None]  # hears of each predictor that serves, and of its version
 A_PICTURE = "height x width x 3 numbers from 0 to 255 (RGB)"
 
 
@@ -29,8 +34,24 @@ class NotReady(SednaError):
     """The model is not there yet, or not any more."""
 
 
+class UnknownModel(ProtocolError):
+    """No model of that name or version is served here."""
+
+
+class NobodyWaits(SednaError):
+    """The request was given up while it waited."""
+
+
 class PredictionFailed(SednaError):
     """The model, or the user's code around it, raised on this request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question to the model: a body of that media type, or a picture as `predict` takes it, which has none."""
+
+    body: Body
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,38 +60,52 @@ class Limits:
 
     concurrency: int = 0
     waiting: int = 64
+    wait_s: float = 0.0  # that a request may have to wait by the present rate; 0 = as long as its deadline allows
     image_pixels: int = 50_000_000
     body_bytes: int = 64 * 1024 * 1024
-
-
-@dataclass(slots=True)
-class Stages:
-    """Seconds that one request spent in each stage, as far as it came."""
-
-    read: float = 0.0
-    queue: float = 0.0
-    decode: float = 0.0
-    infer: float = 0.0
 
 
 class BigModel:
     """A predictor with admission in front of it. Use it from one event loop."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, attached: Attached | None = None) -> None:
         self._limits = limits
+        self._attached = attached
         self._predictor: AnyPredictor | None = None
         self._reason: str | None = "the model is being loaded"
+        self.version = ""
         self.draining = False
         self.last_asked = 0.0  # by the event loop's clock
-        self.admission = Admission(limits.concurrency or 1, limits.waiting)
+        self.admission = Admission(limits.concurrency or 1, limits.waiting, limits.wait_s)
 
-    def attach(self, predictor: AnyPredictor) -> None:
-        """Start serving with a loaded and warmed model."""
+    @property
+    def detector(self) -> bool:
+        """Whether the model is one between hooks, which takes pictures and gives rows of six numbers."""
+        return isinstance(self._predictor, HookPredictor)
+
+    @property
+    def streams(self) -> int:
+        """How many frames the model works on at once; 0 without one."""
+        return self._predictor.streams if self._predictor is not None else 0
+
+    @property
+    def platform(self) -> str:
+        """What runs the model, in the Open Inference Protocol's manner."""
+        return "openvino" if self.detector else "python"
+
+    def attach(self, predictor: AnyPredictor, version: str = "1") -> AnyPredictor | None:
+        """Serve with a loaded and warmed model from now on; returns the one before it, which the caller closes.
+
+        What is in the old model is answered by it, and what waits goes to the new one.
+        """
         # More than the predictor has room for would block the event loop.
-        concurrency = min(self._limits.concurrency or predictor.requests, predictor.requests)
-        self.admission = Admission(concurrency, self._limits.waiting)
-        self._predictor = predictor
-        self._reason = None
+        self.admission.resize(min(self._limits.concurrency or predictor.requests, predictor.requests))
+        before, self._predictor, self.version = self._predictor, predictor, version
+        if not self.draining:
+            self._reason = None
+        if self._attached is not None:
+            self._attached(predictor, version)
+        return before
 
     def not_ready(self) -> str | None:
         """Return why no request can be taken now, None if one can."""
@@ -87,18 +122,27 @@ class BigModel:
         if self._predictor is not None:
             self._predictor.close()
 
-    async def predict(self, body: bytes, media_type: str, stages: Stages) -> list[Any]:
+    def check_room(self, *, urgent: bool, left_s: float) -> None:
+        """Raise Refused if a request that came now would be; before its body is read."""
+        if self._predictor is not None:
+            self.admission.check(urgent=urgent, left_s=left_s)
+
+    async def predict(
+        self, body: Body, media_type: str, stages: Stages, *, urgent: bool = True, left_s: float = math.inf
+    ) -> list[Any]:
         """Return the result as a list of JSON values.
 
-        Raises NotReady, Refused, MalformedBody, BodyTooLarge or PredictionFailed. Cancel it to stop waiting for it: the slot
-        is given back when the model is done with the frame.
+        `body` is of that media type, or an RGB picture (height, width, 3) of uint8; `left_s` are the seconds to its deadline.
+        Raises NotReady, Refused, MalformedBody, BodyTooLarge or PredictionFailed. Cancel it to stop waiting for it: a frame
+        that is in a line, here or before the model's threads, is not inferred then; the slot is given back when the model is done
+        with it.
         """
-        predictor = self._predictor
-        if predictor is None:
+        if self._predictor is None:
             raise NotReady(self._reason or "the model is being loaded")
         arrived = time.perf_counter()
         admission = self.admission
-        await admission.enter()
+        await admission.enter(urgent=urgent, left_s=left_s)
+        predictor, stages.model_version = self._predictor, self.version  # they may be others by now
         stages.queue = time.perf_counter() - arrived
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
@@ -112,10 +156,8 @@ class BigModel:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(finish, answer)
 
-        job = _Job(body, media_type, self._limits, stages)
-        predictor.submit(
-            lambda: job.decode(isinstance(predictor, HookPredictor)), lambda result: tell(job.finish(result))
-        )
+        job = _Job(body, media_type, self._limits, stages, future.done)
+        predictor.submit(lambda: job.decode(predictor), lambda result: tell(job.finish(result)))
         answer = await future
         if isinstance(answer, PredictorClosed):  # while this request waited
             raise NotReady(self._reason or "the worker is shutting down")
@@ -130,18 +172,21 @@ class BigModel:
 class _Job:
     """What happens to one request in a thread of the model, before and after it."""
 
-    body: bytes
+    body: Body
     media_type: str
     limits: Limits
     stages: Stages
+    abandoned: Callable[[], bool]
     begun: float = field(default_factory=time.perf_counter)
     callback: Callable[[Any], Any] | None = None
 
-    def decode(self, wants_frame: bool) -> Any:
+    def decode(self, predictor: AnyPredictor) -> Any:
         """Return what the model is asked about. Raises what hostile bytes raise."""
+        if self.abandoned():
+            raise NobodyWaits("the request was given up before the model came to it")
         begun = time.perf_counter()
         self.stages.queue += begun - self.begun
-        data, self.callback = self._decode(wants_frame)
+        data, self.callback = self._decode(predictor)
         self.begun = time.perf_counter()
         self.stages.decode = self.begun - begun
         return data
@@ -157,7 +202,10 @@ class _Job:
             self.stages.infer = time.perf_counter() - self.begun
         return result
 
-    def _decode(self, wants_frame: bool) -> tuple[Any, Callable[[Any], Any] | None]:
+    def _decode(self, predictor: AnyPredictor) -> tuple[Any, Callable[[Any], Any] | None]:
+        wants_frame = isinstance(predictor, HookPredictor)
+        if isinstance(self.body, np.ndarray):
+            return self._frame(self.body), None
         if self.media_type == JSON:
             request = sedna_json.decode_request(self.body)
             data = self._frame(request.data) if wants_frame else request.data
@@ -165,9 +213,9 @@ class _Job:
         if self.media_type == NPY:
             array = npy.decode(self.body, max_bytes=self.limits.body_bytes)
             return (self._frame(array) if wants_frame or is_frame(array) else array), None
-        images.probe(self.body, max_pixels=self.limits.image_pixels)
+        header = images.probe(self.body, max_pixels=self.limits.image_pixels)
         images.check_complete(self.body)
-        return decode_image(self.body), None
+        return decode_reduced(self.body, header, predictor.frame_need), None
 
     def _frame(self, data: Any) -> Any:
         """Turn RGB numbers, which is what Sedna's JSON carries, into a BGR frame."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from workers.cloud.model_source import FixedModel
 from workers.cloud.routes import RouteOptions
 from workers.cloud.server import ServerOptions, serve
 from workers.cpu_limit import read_cpu_budget
@@ -23,8 +24,8 @@ def serve_estimator(estimator: Any, *, host: str, port: int, prefix: str) -> Non
         port=port,
         lame_duck_s=settings.lame_duck_s,
         drain_s=settings.drain_s,
-        routes=RouteOptions(prefix=prefix),
+        routes=RouteOptions(prefix),
         lc_server=settings.lc_server,
     )
     cpu = read_cpu_budget()
-    serve(lambda: EstimatorPredictor(estimator, cpu.threads), options, cpu)
+    serve(FixedModel(lambda: EstimatorPredictor(estimator, cpu.threads)), options, cpu)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sedna_py.metrics import names
+from workers.cloud import stages
 from workers.cloud.admission import Admission
+from workers.cloud.big_model import AnyPredictor
+from workers.cloud.handled import Handled
 from workers.cpu_limit import CpuBudget
 from workers.cpu_metrics import show_cpu
+from workers.inference.predictor import HookPredictor
 
 ReportOutcome = Literal["received", "refused", "forwarded", "dropped"]
 
@@ -27,18 +31,47 @@ class CloudMetrics:
         self._stages = Histogram(
             names.CLOUD_STAGE_SECONDS, "Time a request spent", ["stage"], registry=r, buckets=names.STAGE_BUCKETS_S
         )
+        self._stages_by_name = {name: self._stages.labels(name) for name in stages.NAMES}
         self._in_flight = Gauge(names.CLOUD_IN_FLIGHT, "Requests in the model", registry=r)
         self._waiting = Gauge(names.CLOUD_WAITING, "Requests waiting for the model", registry=r)
         self._streams = Gauge(names.CLOUD_STREAMS, "Frames the model works on at once", registry=r)
+        self._streams_now = 1
+        self._per_stream = Gauge(
+            names.CLOUD_REQUESTS_PER_STREAM, "Requests in the model and before it, for each stream", registry=r
+        )
+        self._model = Gauge(names.CLOUD_MODEL, "1 for the version of the model that serves", ["version"], registry=r)
+        self._loads = Counter(
+            names.CLOUD_MODEL_LOADS, "Models that were loaded, or could not be", ["outcome"], registry=r
+        )
+        self._batches = Histogram(
+            names.CLOUD_BATCH_SIZE,
+            "Frames that went through the model together",
+            registry=r,
+            buckets=names.BATCH_BUCKETS,
+        )
         self._reports = Counter(names.CLOUD_REPORTS, "Reports of edge workers", ["outcome"], registry=r)
         self._reports_waiting = Gauge(names.CLOUD_REPORTS_WAITING, "Reports on their way to the controller", registry=r)
         self._requests.labels("ok")
 
-    def watch(self, admission: Admission, streams: int) -> None:
+    def watch(self, admission: Admission) -> None:
         """Read the queue's lengths when somebody asks."""
         self._in_flight.set_function(lambda: admission.in_flight)
         self._waiting.set_function(lambda: admission.waiting)
-        self._streams.set(streams)
+        self._per_stream.set_function(lambda: (admission.in_flight + admission.waiting) / self._streams_now)
+
+    def model_served(self, predictor: AnyPredictor, version: str) -> None:
+        """Note which model serves from now on."""
+        self._streams_now = max(predictor.streams, 1)
+        self._streams.set(predictor.streams)
+        self._model.clear()
+        self._model.labels(version).set(1)
+        self._loads.labels("loaded").inc()
+        if isinstance(predictor, HookPredictor):
+            predictor.batch_sizes = self._batches.observe
+
+    def model_refused(self) -> None:
+        """Count a model that could not be loaded."""
+        self._loads.labels("refused").inc()
 
     def watch_reports(self, waiting: Callable[[], int]) -> None:
         """Read how many reports wait when somebody asks."""
@@ -48,8 +81,8 @@ class CloudMetrics:
         """Count one report of an edge worker."""
         self._reports.labels(outcome).inc()
 
-    def request_done(self, outcome: str, stages: Iterable[tuple[str, float]]) -> None:
-        """Count one request; `stages` are names and seconds."""
-        self._requests.labels(outcome).inc()
-        for stage, seconds in stages:
-            self._stages.labels(stage).observe(seconds)
+    def request_done(self, handled: Handled) -> None:
+        """Count one request and what it spent its time on."""
+        self._requests.labels(handled.outcome).inc()
+        for stage, seconds in handled.stages.spent():
+            self._stages_by_name[stage].observe(seconds)

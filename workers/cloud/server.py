@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import logging
+import os
 import socket
-import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
+from workers.cloud.access_log import AccessLog
 from workers.cloud.app import create_app
-from workers.cloud.big_model import AnyPredictor, BigModel, Limits
+from workers.cloud.big_model import BigModel, Limits
 from workers.cloud.drain import StopSignals, await_last_arrivals, be_lame_duck
+from workers.cloud.handled import Observer
 from workers.cloud.metrics import CloudMetrics
+from workers.cloud.model_source import ModelSource
 from workers.cloud.report_relay import ReportRelay
 from workers.cloud.routes import RouteOptions
+from workers.cloud.tracing import start_tracing
 from workers.cpu_limit import CpuBudget
-from workers.lingering import LingeringProtocol
+from workers.http_protocol import WorkerProtocol
 from workers.listening import QuietServer, listen
+from workers.models.threads import in_daemon_thread
 
 LOG = logging.getLogger(__name__)
 KEEP_ALIVE_S = 300  # upstream's
 CLOSE_S = 2.0  # for a model that has to end what it is doing, after the drain
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Where to listen, the bounds, and where reports go (None: nowhere).
+    """Where to listen, the bounds, where reports go (None: nowhere), and what part of the requests gets a line in the log.
 
     `lame_duck_s`: seconds in which requests are taken after SIGTERM; `drain_s`: seconds that those under way get after that.
     """
@@ -46,39 +48,51 @@ class ServerOptions:
     limits: Limits = field(default_factory=Limits)
     routes: RouteOptions = field(default_factory=RouteOptions)
     lc_server: str | None = None
+    access_log: float = 0.0
 
 
-def serve(load: Callable[[], AnyPredictor], options: ServerOptions, cpu: CpuBudget | None = None) -> None:
-    """Serve until SIGTERM or SIGINT. `load` returns the warmed model; it runs in a thread while /readyz says 503.
+def serve(source: ModelSource, options: ServerOptions, cpu: CpuBudget | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; while `source` loads its first model, /readyz says 503.
 
-    Raises SettingsError if the address is taken or lc_server is no address, and whatever `load` raises. A `load` that is
-    under way at SIGTERM, or a model that does not come to rest within CLOSE_S, is left behind in its thread: the caller
-    should end the process.
+    Raises SettingsError if the address is taken, lc_server is no address or tracing is asked for and not installed, and whatever
+    loading raises. A load that is under way at SIGTERM, or a model that does not come to rest within CLOSE_S, is left behind in
+    its thread: the caller should end the process.
     """
     listener = listen(options.host, options.port, setting="BIG_MODEL_BIND_PORT")
-    with contextlib.closing(listener):
-        asyncio.run(_serve(load, options, CloudMetrics(cpu), listener))
+    tracing = start_tracing(os.environ, {"service.name": options.routes.model_name})
+    with contextlib.closing(listener), contextlib.ExitStack() as stack:
+        observers: list[Observer] = [AccessLog(options.access_log)]
+        if tracing is not None:
+            observers.append(tracing.observe)
+            stack.callback(tracing.close)
+        metrics = CloudMetrics(cpu)
+        work = _serve(source, options, metrics, listener, observers)
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(work)
 
 
 async def _serve(
-    load: Callable[[], AnyPredictor], options: ServerOptions, metrics: CloudMetrics, listener: socket.socket
+    source: ModelSource,
+    options: ServerOptions,
+    metrics: CloudMetrics,
+    listener: socket.socket,
+    observers: Sequence[Observer],
 ) -> None:
-    model = BigModel(options.limits)
+    model = BigModel(options.limits, metrics.model_served)
+    metrics.watch(model.admission)
     relay = ReportRelay(options.lc_server, metrics)
-    server = QuietServer(server_config(create_app(model, metrics, options.routes, relay), options))
+    server = QuietServer(server_config(create_app(model, metrics, options.routes, relay, observers), options))
     signals = StopSignals()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(signals.stop.wait())
-    loading = in_daemon_thread(load)
+    loading = asyncio.create_task(source.begin(model, metrics))
     relay.start()
     first: set[asyncio.Future[Any]] = {loading, stopping, serving}
     try:
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if loading.done():
-            predictor = loading.result()
-            model.attach(predictor)
-            metrics.watch(model.admission, predictor.streams)
-            LOG.info("ready on port %d, %d streams", listener.getsockname()[1], predictor.streams)
+            loading.result()
+            LOG.info("ready on port %d, %d streams", listener.getsockname()[1], model.streams)
             await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
             LOG.info("stopping: not ready, still answering")
             model.drain()
@@ -93,40 +107,33 @@ async def _serve(
         stopping.cancel()
         loading.cancel()
         await asyncio.wait({serving})
-        await asyncio.gather(relay.stop(), _close(model))
+        await asyncio.gather(relay.stop(), source.end())
+        await _close(model)
     serving.result()
 
 
 async def _close(model: BigModel) -> None:
-    closing = in_daemon_thread(model.close)
+    closing = in_daemon_thread(model.close, "close")
     done, _ = await asyncio.wait({closing}, timeout=CLOSE_S)
     if not done:
         closing.cancel()
         LOG.warning("the model is still busy after %g s and is left behind", CLOSE_S)
 
 
-def in_daemon_thread(function: Callable[[], T]) -> asyncio.Future[T]:
-    """Run `function` in a thread that neither the event loop nor the interpreter waits for when it ends."""
-    promise: concurrent.futures.Future[T] = concurrent.futures.Future()
-    promise.set_running_or_notify_cancel()
-
-    def work() -> None:
-        try:
-            outcome = function()
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the future is awaited
-            promise.set_exception(error)
-        else:
-            promise.set_result(outcome)
-
-    threading.Thread(target=work, name=getattr(function, "__name__", "work"), daemon=True).start()
-    return asyncio.wrap_future(promise)
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop that the worker serves on: libuv's where there is one, for half of asyncio's own time per request."""
+    try:
+        import uvloop
+    except ImportError:  # on Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 def server_config(app: FastAPI, options: ServerOptions) -> uvicorn.Config:
     """Return what uvicorn needs to know."""
     return uvicorn.Config(
         app,
-        http=LingeringProtocol,
+        http=WorkerProtocol,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -14,6 +14,7 @@ from sedna_py.errors import ModelError
 from sedna_py.estimator import Frame, Inputs, Outputs
 from workers.inference.engine import last_line
 
+_KEEP_ASPECT = ("fit_to_window", "fit_to_window_letterbox")
 METADATA_SUFFIXES = (".xml", ".onnx")
 
 
@@ -89,8 +90,15 @@ class GenericDetector:
                 "export it with model_info metadata, write its family in MODEL_TYPE (YOLO11, SSD, ...), "
                 "or name your own code in ESTIMATOR=path/to/file.py:Class"
             ) from error
+        self._say_need()
         self.labels = [str(label) for label in self._model.get_param("labels") or []]
         return adapter.model
+
+    def _say_need(self) -> None:
+        """Tell the worker how much of a picture the model can use, where its graph uses all of it."""
+        self.letterbox = self._model.params.resize_type in _KEEP_ASPECT
+        if self.letterbox or self._model.params.resize_type == "standard":
+            self.input_size = (int(self._model.w), int(self._model.h))
 
     def preprocess(self, frame: Frame) -> tuple[Inputs, Any]:
         """Wrap the frame for the graph, which resizes it itself."""

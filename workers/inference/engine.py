@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -20,17 +21,22 @@ from sedna_py.estimator import Inputs, Outputs
 LOG = logging.getLogger(__name__)
 
 Done = Callable[[Outputs | Exception], None]
-Work = tuple[Inputs | Callable[[], Inputs], Done]
+Ask = Inputs | Callable[[], Inputs]
 SPARE = 2  # pieces of work beyond those that compute
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How the model is compiled. `streams` 0 lets OpenVINO choose for throughput, `threads` 0 takes all of the machine."""
+    """How the model is compiled. `streams` 0 lets OpenVINO choose for throughput, `threads` 0 takes all of the machine.
+
+    `batch_size` above 1: up to so many frames that come within `batch_delay_s` of the first one go through the model together.
+    """
 
     device: str = "CPU"
     streams: int = 0
     threads: int = 0
+    batch_size: int = 1
+    batch_delay_s: float = 0.0
 
     def properties(self) -> dict[str, Any]:
         """Return the OpenVINO properties."""
@@ -64,6 +70,15 @@ def compile_model(model: ov.Model | str | Path, options: EngineOptions) -> ov.Co
         raise ModelError(f"{_name(model)} is not a model that OpenVINO can run: {last_line(error)}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One frame for the model, and when it came (by time.monotonic)."""
+
+    inputs: Ask
+    done: Done
+    arrived: float
+
+
 def last_line(error: BaseException) -> str:
     """Return the line of an OpenVINO error that says what happened (its first lines name source files)."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -90,7 +105,8 @@ class AsyncEngine:
 
     def __init__(self, compiled: ov.CompiledModel, threads: int = 0) -> None:
         self.streams = max(int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")), 1)
-        self.requests = (max(self.streams, threads) if threads else self.streams) + SPARE
+        workers = (max(self.streams, threads) if threads else self.streams) + SPARE
+        self.requests = self._places(workers)
         self._names = [_output_name(output, i) for i, output in enumerate(compiled.outputs)]
         # OpenVINO's first conversion between numpy and its tensors deadlocks if two threads make it at once (2026.4).
         _ = ov.Tensor(np.zeros(1, np.float32)).data
@@ -100,12 +116,12 @@ class AsyncEngine:
         self._closing = threading.Lock()
         self._threads = [
             threading.Thread(target=self._serve, args=(compiled.create_infer_request(),), name="infer", daemon=True)
-            for _ in range(self.requests - SPARE if threads else self.requests)
+            for _ in range(workers - SPARE if threads else workers)
         ]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, inputs: Inputs | Callable[[], Inputs], done: Done) -> None:
+    def submit(self, inputs: Ask, done: Done) -> None:
         """Start one inference; wait while `requests` of them are under way.
 
         `inputs` may be a function that returns them, which is called in a thread of the engine. `done` gets the outputs by
@@ -115,7 +131,7 @@ class AsyncEngine:
         self._room.acquire()
         with self._closing:
             if self._threads:
-                self._work.put((inputs, done))
+                self._work.put(Work(inputs, done, time.monotonic()))
                 return
         self._room.release()
         done(PredictorClosed("the model is closed; submit nothing after close"))
@@ -129,25 +145,39 @@ class AsyncEngine:
         for thread in threads:
             thread.join()
 
+    def _places(self, workers: int) -> int:
+        """Return how many frames may be under way with so many of them computing or about to."""
+        return workers
+
     def _serve(self, request: ov.InferRequest) -> None:
         while (work := self._work.get()) is not None:
-            self._run(request, *work)
+            self._run(request, work)
 
-    def _run(self, request: ov.InferRequest, inputs: Inputs | Callable[[], Inputs], done: Done) -> None:
+    def _run(self, request: ov.InferRequest, work: Work) -> None:
         outcome: Outputs | Exception
         try:
-            given = inputs() if callable(inputs) else inputs
-            # Nothing is copied: this thread holds inputs and request until everybody is done with them.
-            found = request.infer(dict(given), share_inputs=True, share_outputs=True)
-            outcome = {name: found[i] for i, name in enumerate(self._names)}
+            outcome = self._infer(request, prepare(work.inputs))
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller of this frame must hear of it
             outcome = error
+        self._deliver(work, outcome)
+
+    def _infer(self, request: ov.InferRequest, given: Inputs) -> Outputs:
+        # Nothing is copied: this thread holds inputs and request until everybody is done with them.
+        found = request.infer(dict(given), share_inputs=True, share_outputs=True)
+        return {name: found[i] for i, name in enumerate(self._names)}
+
+    def _deliver(self, work: Work, outcome: Outputs | Exception) -> None:
         try:
-            done(outcome)
+            work.done(outcome)
         except Exception:
             LOG.exception("an answer could not be delivered")
         finally:
             self._room.release()
+
+
+def prepare(inputs: Ask) -> Inputs:
+    """Return the inputs. Raises what the function that makes them raises."""
+    return inputs() if callable(inputs) else inputs
 
 
 def _output_name(output: ov.ConstOutput, index: int) -> str:

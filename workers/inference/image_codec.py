@@ -31,14 +31,14 @@ def _encode(suffix: str, frame: Frame, options: list[int]) -> bytes:
     return encoded.tobytes()
 
 
-def decode_image(body: bytes) -> Frame:
-    """Return the picture in `body` as BGR. Raises MalformedBody where it is none.
+def decode_image(body: bytes, flag: int = cv2.IMREAD_COLOR) -> Frame:
+    """Return the picture in `body` as BGR; `flag` is OpenCV's for its size. Raises MalformedBody where it is none.
 
     The caller has looked at the header (sedna_py.protocol.images) for completeness and size.
     """
     frame: Any
     try:
-        frame = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)
+        frame = cv2.imdecode(np.frombuffer(body, np.uint8), flag)
     except cv2.error as error:
         raise MalformedBody(f"the picture cannot be decoded: {_one_line(error)}") from error
     if frame is None:

@@ -7,14 +7,25 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from sedna_py.errors import EstimatorError, MalformedBody, SednaError
 from sedna_py.estimator import Estimator, HookEstimator, Inputs, accepted_kwargs, import_object, instantiate, is_frame
-from workers.inference.engine import AsyncEngine, EngineOptions, PredictorClosed, compile_model, last_line
+from workers.inference.batching import BatchingEngine, with_batch
+from workers.inference.engine import (
+    AsyncEngine,
+    EngineOptions,
+    PredictorClosed,
+    compile_model,
+    last_line,
+    the_core,
+)
+from workers.inference.frame_need import FrameNeed
 from workers.inference.model_files import find_model_file, model_folder
+from workers.inference.reduced_decode import ReducedFrame
 
 Answer = Callable[[Any], None]  # gets the result, or the exception
 
@@ -40,21 +51,27 @@ class HookPredictor:
 
     def __init__(self, estimator: HookEstimator, model_url: str, options: EngineOptions) -> None:
         self._estimator = estimator
-        self._engine = AsyncEngine(compile_model(load_hooks(estimator, model_url), options), options.threads)
+        self.batch_sizes: Callable[[int], None] = lambda size: None  # told how many frames went through together
+        self._engine = self._start(load_hooks(estimator, model_url), options)
         self.requests = self._engine.requests
         self.streams = self._engine.streams
         self.labels: list[str] = list(getattr(estimator, "labels", []))
+        self.frame_need: FrameNeed | None = frame_need_of(estimator)
 
     def submit(self, data: Any, answer: Answer) -> None:
-        """Pre-process, infer and post-process one frame in a thread of the engine."""
+        """Pre-process, infer and post-process one frame in a thread of the engine; a ReducedFrame's boxes are enlarged."""
         meta: list[Any] = []
 
         def inputs() -> Inputs:
+            given: Any = data() if callable(data) else data
+            scale = None
+            if isinstance(given, ReducedFrame):
+                given, scale = given.frame, given.scale
             try:
-                prepared, known = self._estimator.preprocess(as_frame(data() if callable(data) else data))
+                prepared, known = self._estimator.preprocess(as_frame(given))
             except SystemExit as error:
                 raise as_exception(error) from error
-            meta.append(known)
+            meta.extend((known, scale))
             return prepared
 
         self._engine.submit(inputs, lambda outputs: answer(self._decode(outputs, meta)))
@@ -81,11 +98,21 @@ class HookPredictor:
         """Wait for what is under way."""
         self._engine.close()
 
+    def _start(self, graph: Any, options: EngineOptions) -> AsyncEngine:
+        if options.batch_size == 1:
+            return AsyncEngine(compile_model(graph, options), options.threads)
+        graph = the_core().read_model(str(graph)) if isinstance(graph, str | Path) else graph
+        compiled = compile_model(with_batch(graph, options.batch_size), options)
+        return BatchingEngine(
+            compiled, options.threads, options.batch_size, options.batch_delay_s, lambda size: self.batch_sizes(size)
+        )
+
     def _decode(self, outputs: Any, meta: list[Any]) -> Any:
         if isinstance(outputs, Exception):
             return outputs
         try:
-            return detached(self._estimator.postprocess(outputs, meta[0]))
+            result = self._estimator.postprocess(outputs, meta[0])
+            return detached(result) if meta[1] is None else meta[1].enlarge(result)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - user code; its frame must be answered whatever it raises
             return as_exception(error)
 
@@ -99,6 +126,7 @@ class EstimatorPredictor:
         self.requests = parallel
         self.streams = parallel
         self.labels: list[str] = list(getattr(estimator, "labels", []))
+        self.frame_need: FrameNeed | None = None
         self._free = threading.Semaphore(parallel + 1)  # one waits ready, so that no thread idles between two frames
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="estimator")
 
@@ -136,6 +164,23 @@ def detached(result: Any) -> Any:
     if isinstance(result, list | tuple):
         return [item.tolist() if isinstance(item, np.ndarray) else item for item in result]
     return result
+
+
+def frame_need_of(estimator: Any) -> FrameNeed | None:
+    """Return what an estimator says of its input: `input_size` (width, height) and, for one that stretches, `letterbox = False`.
+
+    One that says nothing gets every frame in full.
+    """
+    size = getattr(estimator, "input_size", None)
+    if size is None:
+        return None
+    try:
+        width, height = (int(side) for side in size)
+    except (TypeError, ValueError):
+        width = height = 0
+    if width < 1 or height < 1:
+        raise EstimatorError(f"input_size is {size!r}; write (width, height) in pixels, or leave it out")
+    return FrameNeed(width, height, bool(getattr(estimator, "letterbox", True)))
 
 
 def as_exception(error: BaseException) -> Exception:
@@ -197,13 +242,17 @@ def create_predictor(
     detection_threshold: float | None = None,
     model_type: str | None = None,
     options: EngineOptions | None = None,
+    code_folder: Path | None = None,
 ) -> HookPredictor | EstimatorPredictor:
-    """Load the model with the user's code if `estimator` names some, else with the generic detector, and warm it."""
+    """Load the model with the user's code if `estimator` names some, else with the generic detector, and warm it.
+
+    A relative path of the code is looked for in the working directory, then beside the model, then in `code_folder`.
+    """
     options = options or EngineOptions()
     code = (
         generic_detector(detection_threshold, model_type)
         if estimator is None
-        else import_object(estimator, [model_folder(model_url)])
+        else import_object(estimator, [model_folder(model_url), *([code_folder] if code_folder else [])])
     )
     if inspect.isclass(code) and is_hook_estimator(code):
         try:

@@ -76,6 +76,14 @@ def test_addresses_are_arguments() -> None:
     assert cloud_environment(service, big, worker_name="c", port=5001)["BIG_MODEL_BIND_PORT"] == "5001"
 
 
+def test_the_bound_of_requests_in_the_model_goes_along_where_it_is_written() -> None:
+    service, _, big = load("helmet_detection")
+    assert "MAX_CONCURRENCY" not in cloud_environment(service, big, worker_name="c")
+    cloud = service.spec.cloud_worker.model_copy(update={"container_concurrency": 10})
+    bounded = service.model_copy(update={"spec": service.spec.model_copy(update={"cloud_worker": cloud})})
+    assert cloud_environment(bounded, big, worker_name="c")["MAX_CONCURRENCY"] == "10"
+
+
 def test_no_parameters_are_null() -> None:
     service, little, _ = load("helmet_detection")
     document = service.model_dump(by_alias=True, exclude_unset=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +17,10 @@ import pytest
 from tests.workers.inference.tiny_models import save_colour_detector
 from workers.cloud.app import create_app
 from workers.cloud.big_model import BigModel, Limits
+from workers.cloud.exchange import ExchangeLimits
+from workers.cloud.handled import Observer
 from workers.cloud.metrics import CloudMetrics
+from workers.cloud.model_source import ModelAtUrl
 from workers.cloud.report_relay import ReportRelay
 from workers.cloud.routes import RouteOptions
 from workers.cloud.server import ServerOptions, server_config
@@ -76,20 +79,27 @@ class Worker:
 
 
 @contextmanager
-def serving(predictor: Any, limits: Limits, routes: RouteOptions, drain_s: float) -> Iterator[Worker]:
+def serving(
+    predictor: Any, limits: Limits, routes: RouteOptions, drain_s: float, observers: Sequence[Observer] = ()
+) -> Iterator[Worker]:
     listener = listen("127.0.0.1", 0, setting="-")
     started: Future[Worker] = Future()
 
     async def main() -> None:
-        model, metrics = BigModel(limits), CloudMetrics()
+        metrics = CloudMetrics()
+        model = BigModel(limits, metrics.model_served)
+        metrics.watch(model.admission)
         options = ServerOptions(drain_s=drain_s, limits=limits, routes=routes)
-        server = QuietServer(server_config(create_app(model, metrics, routes, ReportRelay(None, metrics)), options))
+        server = QuietServer(server_config(create_app(model, metrics, routes, ReportRelay(None, metrics), observers), options))
         running = asyncio.create_task(server.serve(sockets=[listener]))
-        if predictor is not None:
+        if isinstance(predictor, ModelAtUrl):
+            await predictor.begin(model, metrics)
+        elif predictor is not None:
             model.attach(predictor)
-            metrics.watch(model.admission, predictor.streams)
         started.set_result(Worker(listener.getsockname()[1], model, server, asyncio.get_running_loop(), listener))
         await running
+        if isinstance(predictor, ModelAtUrl):
+            await predictor.end()
         await asyncio.to_thread(model.close)
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), name="server")
@@ -113,18 +123,20 @@ def starter(stack: ExitStack) -> Callable[..., Worker]:
         *,
         concurrency: int = 0,
         waiting: int = 64,
+        wait_s: float = 0.0,
         pixels: int = 50_000_000,
         body_bytes: int = 64 * 1024 * 1024,
         timeout_s: float = 30.0,
         prefix: str = "sedna",
         drain_s: float = 1.0,
+        observers: Sequence[Observer] = (),
     ) -> Worker:
         predictor = code
-        if code is not None and not hasattr(code, "submit"):
+        if code is not None and not isinstance(code, ModelAtUrl) and not hasattr(code, "submit"):
             predictor = EstimatorPredictor(code, requests=max(concurrency, 1))
-        limits = Limits(concurrency, waiting, pixels, body_bytes)
-        routes = RouteOptions(prefix, body_bytes, timeout_s)
-        return stack.enter_context(serving(predictor, limits, routes, drain_s))
+        limits = Limits(concurrency, waiting, wait_s, pixels, body_bytes)
+        routes = RouteOptions(prefix, "model", ExchangeLimits(body_bytes, timeout_s))
+        return stack.enter_context(serving(predictor, limits, routes, drain_s, observers))
 
     return start
 

@@ -93,6 +93,84 @@ def test_who_gives_up_in_the_line_costs_no_slot(when: str) -> None:
     asyncio.run(scenario())
 
 
+def test_urgent_requests_overtake_and_may_take_a_place() -> None:
+    async def scenario() -> None:
+        admission = Admission(1, 4)
+        await admission.enter()
+        served: list[str] = []
+
+        async def request(name: str) -> None:
+            await admission.enter(urgent=name.startswith("u"))
+            served.append(name)
+
+        audits = [asyncio.create_task(request(f"b{n}")) for n in range(4)]
+        await settle()
+        alarm = asyncio.create_task(request("u"))
+        await settle()
+        with pytest.raises(Refused, match="of the other class took its place"):
+            await audits[3]
+        assert counts(admission) == (1, 4)
+        for _ in range(4):
+            admission.leave()
+            await settle()
+        assert served == ["u", "b0", "b1", "b2"]
+        assert alarm.done()
+        admission.leave()
+        assert counts(admission) == (0, 0)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("bound", "left", "refused"), [(0.0, 1.0, False), (0.05, 9.0, True), (0.0, 0.05, True)])
+def test_who_would_wait_too_long_is_told_at_once(bound: float, left: float, *, refused: bool) -> None:
+    async def scenario() -> None:
+        now = 0.0
+        admission = Admission(1, 50, bound, clock=lambda: now)
+        await admission.enter()
+        tasks = [asyncio.create_task(admission.enter()) for _ in range(20)]
+        await settle()
+        for _ in range(10):  # one leaves every 10 ms
+            now += 0.01
+            admission.leave()
+            await settle()
+        assert admission.waiting == 10  # the next one would wait for 110 ms
+        if refused:
+            with pytest.raises(Refused, match="it would wait for 110 ms"):
+                admission.check(left_s=left)
+            with pytest.raises(Refused, match="it would wait for 110 ms"):
+                await admission.enter(left_s=left)
+        else:
+            admission.check(left_s=left)
+        for task in tasks:
+            task.cancel()
+        await settle()
+        assert admission.waiting == 0
+
+    asyncio.run(scenario())
+
+
+def test_who_is_refused_hears_when_the_line_will_be_gone() -> None:
+    async def scenario() -> None:
+        now = 0.0
+        admission = Admission(1, 3, clock=lambda: now)
+        await admission.enter()
+        for _ in range(4):
+            line = [asyncio.create_task(admission.enter()) for _ in range(3 - admission.waiting)]
+            await settle()
+            now += 1.5
+            admission.leave()
+            await settle()
+        line = [asyncio.create_task(admission.enter()) for _ in range(3 - admission.waiting)]
+        await settle()
+        with pytest.raises(Refused) as caught:
+            await admission.enter()
+        assert caught.value.retry_after_s == 5  # three of them, a second and a half each
+        for task in line:
+            task.cancel()
+
+    asyncio.run(scenario())
+
+
 def test_bytes_are_given_back_also_after_an_error() -> None:
     budget = ByteBudget(100)
 

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from workers.inference.predictor import create_predictor
+from workers.cloud.admission import Admission
+from workers.inference.predictor import EstimatorPredictor, create_predictor
 
 PREDICT = "/sedna/predict"
 HEAD = "POST /sedna/predict HTTP/1.1\nHost: x\nContent-Type: application/json\n"
@@ -150,7 +151,7 @@ def test_what_is_no_http_is_told_so_while_it_still_comes(serve: Callable[..., An
 def test_who_never_stops_sending_is_cut_off(
     serve: Callable[..., Any], gate: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.lingering.LINGER_S", 0.2)
+    monkeypatch.setattr("workers.http_protocol.LINGER_S", 0.2)
     worker = serve(gate)
     with worker.connect(f"{HEAD}X-Deadline-Ms: 100\nContent-Length: 10000000", b'{"data": ['):
         worker.wait_for(lambda: not worker.server.server_state.connections)
@@ -173,9 +174,93 @@ def test_clients_that_leave_while_the_model_works_or_they_wait(serve: Callable[.
     worker.wait_for(lambda: (admission.in_flight, admission.waiting) == (1, 2))
     for connection in rude:
         connection.close()
+    worker.wait_for(lambda: (admission.in_flight, admission.waiting) == (1, 0))  # predict cannot be interrupted
+    assert worker.metric("sedna_cloud_requests_total", outcome="client_disconnected") == 3
     gate.opened.set()
     worker.wait_until_idle()
+    assert gate.calls == 1  # nobody was left to infer for
     assert worker.predict(json={"data": ["q"]}).status_code == 200
+
+
+def test_who_gives_up_in_the_line_before_the_threads_is_not_inferred(serve: Callable[..., Any], gate: Any) -> None:
+    worker = serve(EstimatorPredictor(Serialised(gate), requests=1))
+    worker.model.admission = Admission(2, 0)  # one more than the model has threads for: it waits behind the first
+    with ThreadPoolExecutor(1) as clients:
+        first = clients.submit(worker.predict, json={"data": ["q"]})
+        worker.wait_for(lambda: gate.calls == 1)
+        assert worker.predict(json={"data": ["q"]}, headers={"X-Deadline-Ms": "100"}).status_code == 504
+        gate.opened.set()
+        assert first.result(20).status_code == 200
+    worker.wait_until_idle()
+    assert gate.calls == 1
+
+
+class Serialised:
+    """A gate for one at a time."""
+
+    def __init__(self, gate: Any) -> None:
+        self.predict = gate.predict
+
+
+def test_a_refusal_does_not_wait_for_the_body(serve: Callable[..., Any], gate: Any) -> None:
+    worker = serve(gate, concurrency=1, waiting=0)
+    with ThreadPoolExecutor(1) as clients:
+        inside = clients.submit(worker.predict, json={"data": ["q"]})
+        worker.wait_for(lambda: worker.model.admission.in_flight == 1)
+        with worker.connect(f"{HEAD}Content-Length: 10000", b"{") as connection:
+            line = connection.makefile("rb").readline()
+        assert line.startswith(b"HTTP/1.1 429")
+        gate.opened.set()
+        assert inside.result(20).status_code == 200
+
+
+def test_urgent_requests_are_answered_before_background_ones(serve: Callable[..., Any], gate: Any) -> None:
+    worker = serve(Order(gate), concurrency=1, waiting=8)
+    with ThreadPoolExecutor(7) as clients:
+        answers = [clients.submit(worker.predict, json={"data": ["first"]})]
+        worker.wait_for(lambda: gate.calls == 1)
+        for number, name in enumerate(["audit", "audit", "alarm", "audit", "alarm"]):
+            headers = {"Priority": "u=5"} if name == "audit" else {}
+            answers.append(clients.submit(worker.predict, json={"data": [name]}, headers=headers))
+            worker.wait_for(lambda waiting=number + 1: worker.model.admission.waiting == waiting)
+        gate.opened.set()
+        assert [answer.result(20).status_code for answer in answers] == [200] * 6
+    assert gate.order == ["first", "alarm", "alarm", "audit", "audit", "audit"]
+
+
+class Order:
+    """A gate that remembers who came in which order."""
+
+    def __init__(self, gate: Any) -> None:
+        self._gate = gate
+        gate.order = []
+
+    def predict(self, data: Any) -> Any:
+        self._gate.order.append(data[0])
+        return self._gate.predict(data)
+
+
+def test_who_would_wait_longer_than_the_worker_allows_is_refused(serve: Callable[..., Any]) -> None:
+    worker = serve(Slow(), concurrency=1, waiting=50, wait_s=0.2)
+    answers = asyncio.run(ask_at_once(worker, 40))
+    assert answers[200] >= 10  # those before the worker knew its rate, and those that fitted
+    later = asyncio.run(ask_at_once(worker, 40))
+    assert 5 <= later[200] <= 15  # 20 ms each
+    assert later[429] == 40 - later[200]
+
+
+class Slow:
+    """20 ms of work."""
+
+    def predict(self, data: Any) -> Any:
+        time.sleep(0.02)
+        return [0]
+
+
+async def ask_at_once(worker: Any, count: int) -> Counter[int]:
+    async with httpx.AsyncClient(base_url=worker.url, timeout=30, trust_env=False) as client:
+        replies = await asyncio.gather(*(client.post(PREDICT, json={"data": ["q"]}) for _ in range(count)))
+    return Counter(reply.status_code for reply in replies)
 
 
 def test_all_bodies_together_are_bounded(serve: Callable[..., Any], gate: Any) -> None:

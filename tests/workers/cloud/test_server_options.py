@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Callable
-
 import pytest
 
 from sedna_py.errors import ManifestError, ModelError
 from workers.cloud.__main__ import server_options
 from workers.cloud.big_model import Limits
+from workers.cloud.exchange import ExchangeLimits
 from workers.cloud.routes import RouteOptions
-from workers.cloud.server import ServerOptions, in_daemon_thread
+from workers.cloud.server import ServerOptions
 from workers.program import explain
 from workers.settings import CloudSettings
 
@@ -40,7 +37,7 @@ def test_every_bound_arrives_where_it_holds() -> None:
         lame_duck_s=4,
         drain_s=3,
         limits=Limits(concurrency=2, waiting=5, image_pixels=1000, body_bytes=2048),
-        routes=RouteOptions(prefix="helmet", max_body_bytes=2048, timeout_s=7),
+        routes=RouteOptions("helmet", "model", ExchangeLimits(max_body_bytes=2048, timeout_s=7)),
         lc_server="http://10.0.0.1:9100",
     )
 
@@ -55,37 +52,3 @@ def test_the_defaults_agree() -> None:
 )
 def test_an_error_is_one_line(error: ModelError | ManifestError, line: str) -> None:
     assert explain(error) == line
-
-
-def test_a_daemon_thread_gives_its_result_or_its_error() -> None:
-    def fails() -> None:
-        raise KeyError("gone")
-
-    async def scenario() -> None:
-        assert await in_daemon_thread(lambda: threading.current_thread().daemon)
-        with pytest.raises(KeyError, match="gone"):
-            await in_daemon_thread(fails)
-
-    asyncio.run(scenario())
-
-
-@pytest.mark.parametrize("end", [lambda: None, lambda: 1 / 0], ids=["returns", "raises"])
-def test_a_daemon_thread_that_was_given_up_ends_in_silence(end: Callable[[], object]) -> None:
-    go = threading.Event()
-    ended: list[threading.Thread] = []
-
-    def work() -> object:
-        ended.append(threading.current_thread())
-        go.wait(20)
-        return end()
-
-    async def scenario() -> None:
-        future = in_daemon_thread(work)
-        future.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await future
-
-    asyncio.run(scenario())
-    go.set()
-    ended[0].join(20)  # warnings are errors: an exception in it would fail this test
-    assert not ended[0].is_alive()

@@ -135,7 +135,7 @@ def test_ids_are_echoed_and_stages_timed(worker: Any) -> None:
     assert response.headers["X-Request-Id"] == "abc"
     assert "X-Deadline-Ms" not in response.headers
     timings = parse_server_timing(response.headers["Server-Timing"])
-    assert set(timings) == {"read", "queue", "decode", "infer"}
+    assert set(timings) == {"read", "queue", "decode", "infer", "encode"}
     assert all(0 < ms < 20_000 for ms in timings.values())
 
 

@@ -13,18 +13,32 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from workers.connection_watch import EXTENSION, ConnectionWatch
+
 LINGER_S: Final = 2.0
 LINGER_BYTES: Final = 64 * 1024 * 1024
 
 
-class LingeringProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP, with connections that linger where the request was not read to its end."""
+class WorkerProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP, with connections that linger where the request was not read to its end, and that can be watched."""
 
     _unreadable = False
+    _watch: ConnectionWatch
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection."""
+        self._watch = ConnectionWatch()
         super().connection_made(_LingeringTransport(transport, self, self._has_more))  # type: ignore[arg-type]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever answers on it."""
+        super().connection_lost(exc)
+        self._watch.lost()
+
+    def on_message_begin(self) -> None:
+        """Begin a request; its scope carries the connection's watch."""
+        super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: {"watch": self._watch}}
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP; where the request would have ended is unknown then."""

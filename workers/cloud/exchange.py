@@ -1,0 +1,240 @@
+"""One question over HTTP: headers, body, answer; all of it before the deadline, and every refusal with its cause.
+
+It is a bare ASGI application and not a FastAPI route: at a thousandth of a second a request, routing, middleware and request
+objects would cost as much as everything else between socket and model. What a question means is the dialect's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
+
+from sedna_py.errors import BodyTooLarge, UnsupportedMediaType
+from sedna_py.protocol.headers import (
+    DEADLINE_MS,
+    FRAME_ID,
+    PRIORITY,
+    REQUEST_ID,
+    SERVER_TIMING,
+    TRACEPARENT,
+    RequestHeaders,
+)
+from workers.cloud.admission import Account, ByteBudget
+from workers.cloud.big_model import BigModel, NotReady
+from workers.cloud.failures import Failure, failure_of
+from workers.cloud.handled import Handled, Observer
+from workers.cloud.stages import Stages
+from workers.connection_watch import connection_of
+
+_READ: Final = frozenset(
+    name.lower().encode()
+    for name in (
+        "Content-Type",
+        "Content-Length",
+        "Content-Encoding",
+        "Origin",
+        "Inference-Header-Content-Length",
+        FRAME_ID,
+        REQUEST_ID,
+        DEADLINE_MS,
+        TRACEPARENT,
+        PRIORITY,
+    )
+)
+_SERVER_TIMING: Final = SERVER_TIMING.lower().encode()
+_CLOSE: Final = (b"connection", b"close")
+_ANY_ORIGIN: Final = (b"access-control-allow-origin", b"*")
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeLimits:
+    """`timeout_s` holds for a request that brings no deadline, and bounds one that brings a longer one."""
+
+    max_body_bytes: int = 64 * 1024 * 1024
+    timeout_s: float = 30.0
+
+
+@dataclass(slots=True)
+class Question:
+    """What came: the headers that count (names in small letters), the body, and until when it must be answered."""
+
+    headers: dict[str, str]
+    about: RequestHeaders
+    body: bytes
+    stages: Stages
+    deadline: float  # by the event loop's clock
+
+    def left_s(self) -> float:
+        """Return the seconds to the deadline."""
+        return self.deadline - asyncio.get_running_loop().time()
+
+
+@dataclass(slots=True)
+class Reply:
+    """What goes back."""
+
+    body: bytes
+    media_type: bytes = b"application/json"
+    status: int = 200
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+class Dialect(Protocol):
+    """How one protocol asks and is answered."""
+
+    async def answer(self, question: Question, scope: Scope) -> Reply:
+        """Return the answer. Raises what `failure_of` knows, or anything else, which is an internal error."""
+
+    def refuse(self, failure: Failure) -> Reply:
+        """Return what a client of this protocol is told of a failure."""
+
+
+class Exchange:
+    """The ASGI application of one address."""
+
+    def __init__(
+        self,
+        model: BigModel,
+        limits: ExchangeLimits,
+        dialect: Dialect,
+        budget: ByteBudget,
+        observers: Sequence[Observer],
+    ) -> None:
+        self._model = model
+        self._observers = observers
+        self._limits = limits
+        self._dialect = dialect
+        self._bytes = budget
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        begun, begun_at = time.perf_counter(), time.time()
+        self._model.last_asked = asyncio.get_running_loop().time()
+        stages = Stages()
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _READ}
+        echoed: list[tuple[bytes, bytes]] = []
+        outcome, close, about = "ok", False, RequestHeaders()
+        client = _Client(asyncio.current_task())
+        with connection_of(scope).telling(client.leave):
+            try:
+                about = RequestHeaders.parse(headers)
+                echoed = _echo(about)
+                reply = await self._ask(headers, about, stages, begun, receive, scope)
+            except asyncio.CancelledError:
+                # Its client has gone; or the server's time for draining is over, and the client must hear of that, too.
+                failure = failure_of(
+                    ClientDisconnect()
+                    if client.came_back(asyncio.current_task())
+                    else NotReady("the worker is shutting down")
+                )
+                outcome, reply = failure.cause, self._dialect.refuse(failure)
+            except Exception as error:  # noqa: BLE001 - the client must hear of it, and the worker must live on
+                failure = failure_of(error)
+                outcome, reply = failure.cause, self._dialect.refuse(failure)
+                # Else the rest of a slow body would keep the connection open for ever.
+                close = isinstance(error, TimeoutError) and not stages.read
+        if "origin" in headers:  # upstream's server is open to pages of every origin
+            echoed.append(_ANY_ORIGIN)
+        if close or self._model.draining:
+            echoed.append(_CLOSE)
+        echoed.append((_SERVER_TIMING, stages.server_timing()))
+        await _send(send, reply, echoed)
+        ended_at = begun_at + time.perf_counter() - begun
+        sizes = (stages.bytes_read, len(reply.body))
+        handled = Handled(scope["path"], reply.status, outcome, about, stages, begun_at, ended_at, sizes)
+        for observe in self._observers:
+            observe(handled)
+
+    async def _ask(
+        self,
+        headers: dict[str, str],
+        about: RequestHeaders,
+        stages: Stages,
+        begun: float,
+        receive: Receive,
+        scope: Scope,
+    ) -> Reply:
+        timeout = self._limits.timeout_s
+        if about.deadline_s is not None:  # 0 is a deadline that has passed
+            timeout = min(about.deadline_s, timeout)
+        deadline = asyncio.get_running_loop().time() + timeout
+        self._check_head(headers)
+        self._model.check_room(urgent=about.urgent, left_s=timeout)
+        with self._bytes.account() as account:
+            async with asyncio.timeout_at(deadline):
+                body = await self._read(receive, account)
+                stages.read = time.perf_counter() - begun
+                stages.bytes_read = len(body)
+                return await self._dialect.answer(Question(headers, about, body, stages, deadline), scope)
+
+    def _check_head(self, headers: Mapping[str, str]) -> None:
+        encoding = headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            raise UnsupportedMediaType(f"Content-Encoding {encoding[:40]!r} is not supported; send the body as it is")
+        announced = headers.get("content-length", "0")
+        if announced.isdecimal() and int(announced) > self._limits.max_body_bytes:
+            raise self._too_large()
+
+    async def _read(self, receive: Receive, account: Account) -> bytes:
+        message = await self._next(receive, account)
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body"):  # nearly always: a frame comes at once
+            return body
+        chunks = bytearray(body)
+        while message.get("more_body"):
+            message = await self._next(receive, account)
+            chunks += message.get("body", b"")
+        return bytes(chunks)
+
+    async def _next(self, receive: Receive, account: Account) -> Message:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        size = len(message.get("body", b""))
+        if account.taken + size > self._limits.max_body_bytes:
+            raise self._too_large()
+        account.take(size)
+        return message
+
+    def _too_large(self) -> BodyTooLarge:
+        limit = self._limits.max_body_bytes
+        return BodyTooLarge(f"the body is larger than {limit} bytes; send a JPEG, or raise MAX_BODY_BYTES")
+
+
+class _Client:
+    """Ends the work on a request whose client has gone."""
+
+    def __init__(self, task: asyncio.Task[Any] | None) -> None:
+        self._task = task
+        self._left = False
+
+    def leave(self) -> None:
+        self._left = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def came_back(self, task: asyncio.Task[Any] | None) -> bool:
+        """Return whether it was the client that ended the work; the task lives on then, to count it."""
+        if self._left and task is not None:
+            task.uncancel()
+        return self._left
+
+
+def _echo(about: RequestHeaders) -> list[tuple[bytes, bytes]]:
+    if not about.frame_id and not about.request_id:
+        return []
+    said = RequestHeaders(about.frame_id, about.request_id).render()
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in said.items()]
+
+
+async def _send(send: Send, reply: Reply, more: list[tuple[bytes, bytes]]) -> None:
+    size = str(len(reply.body)).encode()
+    headers = [(b"content-type", reply.media_type), (b"content-length", size), *reply.headers, *more]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
