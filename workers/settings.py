@@ -227,6 +227,12 @@ class EdgeSettings(WorkerSettings):
         description="host:port of a headless Service whose pods are asked directly; unset, or where they cannot be "
         "reached: BIG_MODEL_IP is asked",
     )
+    cloud_model: str = Field(
+        "",
+        alias="BIG_MODEL_NAME",
+        description="the name of a model on a server of the Open Inference Protocol (v2), which is asked then instead of a "
+        "cloud worker; unset: Sedna's own protocol",
+    )
     offload_deadline_ms: int = Field(
         2000,
         alias="OFFLOAD_DEADLINE_MS",

@@ -11,7 +11,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -20,6 +20,7 @@ import httpx
 from sedna_py.client.balancer import Balancer, BalancerPolicy
 from sedna_py.client.circuit_breaker import BreakerState, CircuitBreaker, Outcome, Permit, Refusal
 from sedna_py.client.connections import Answer, Call, Connections
+from sedna_py.client.dialect import Dialect, open_inference, sedna
 from sedna_py.client.failures import CloudFailure, failure_of_exception, failure_of_status
 from sedna_py.client.pod_lookup import PodLookup, PodSource
 from sedna_py.client.pod_watch import PodWatch, WatchPolicy
@@ -28,7 +29,6 @@ from sedna_py.client.route import Route, RouteCounts, RouteFigures, RouteNews
 from sedna_py.client.router import Router, RouterParts
 from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import CloudUnavailable, MalformedBody, SettingsError
-from sedna_py.protocol import sedna_json
 from sedna_py.protocol.causes import OffloadCause
 from sedna_py.protocol.headers import (
     MAX_DEADLINE_MS,
@@ -42,7 +42,6 @@ from sedna_py.settings import redact
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 
-_MAX_ERROR_CHARS: Final = 200
 # A frame that spent more than this part of its deadline waiting for a place would come too late anyway.
 _WAIT_SHARE: Final = 0.9
 _LOOKUP_TIMEOUT_S: Final = 2.0
@@ -58,8 +57,23 @@ class CloudReply:
     bytes_sent: int
 
 
+@dataclass(slots=True)
+class _Question:
+    """What is asked about, until when (by the client's clock), and what that took so far."""
+
+    body: bytes
+    media_type: str
+    headers: RequestHeaders
+    deadline: float
+    is_probe: bool
+    bytes_sent: int = 0
+
+
 class CloudClient:
-    """A client of one cloud service, for one event loop: of its pods where `pods` names them, else of its one address."""
+    """A client of one cloud service, for one event loop: of its pods where `pods` names them, else of its one address.
+
+    With `model` the cloud is a server of the Open Inference Protocol that has a model of that name; bodies are JPEG or PNG then.
+    """
 
     def __init__(
         self,
@@ -70,7 +84,9 @@ class CloudClient:
         clock: Callable[[], float] = time.monotonic,
         *,
         pods: PodSource | None = None,
+        model: str = "",
     ) -> None:
+        self._dialect = open_inference(model) if model else sedna(prefix)
         self._settings = settings or ClientSettings()
         root = _checked(base_url)
         self._clock = clock
@@ -84,7 +100,7 @@ class CloudClient:
         # At least one retry for each request on its way: they fail together when their pod does.
         budget = RetryBudget(self._settings.retry_ratio, max(10.0, 2.0 * self._settings.max_connections))
         parts = RouterParts(self._connections, self._balancer, budget, self._counts, clock, self._pod_failed)
-        self._router = Router(root, prefix.strip("/"), self._settings, parts)
+        self._router = Router(root, self._dialect, self._settings, parts)
         self._watch = self._make_watch(pods, chance) if pods else None
 
     @property
@@ -124,11 +140,10 @@ class CloudClient:
         permit = self._permit(started)
         outcome = Outcome.ABANDONED
         headers = RequestHeaders(frame_id, new_request_id())
-        # A probe must not meet a connection that died unnoticed.
-        call = Call("POST", "/predict", started + budget_s, headers, body, media_type, fresh=permit.is_probe)
+        question = _Question(body, media_type, headers, started + budget_s, permit.is_probe)
         try:
-            answer = await self._ask(call)
-            result = _read(answer, sedna_json.decode_reply)
+            answer = await self._ask_in_forms(question)
+            result = _read(answer, self._dialect, self._dialect.decode)
             outcome = Outcome.SUCCESS
         except CloudFailure as failure:
             outcome = failure.outcome
@@ -138,7 +153,7 @@ class CloudClient:
             self._breaker.resolve(permit, outcome, now)
             self._tell(now)
         timing = parse_server_timing(answer.headers.get(SERVER_TIMING))
-        return CloudReply(result, self._clock() - started, timing, call.bodies_sent * len(body))
+        return CloudReply(result, self._clock() - started, timing, question.bytes_sent)
 
     async def fetch_infos(self) -> dict[str, Any]:
         """Return what the service says about itself; a diagnosis, so the circuit neither forbids it nor learns from it.
@@ -147,7 +162,7 @@ class CloudClient:
         """
         deadline = self._clock() + self._budget(None)
         answer = await self._ask(Call("GET", "", deadline, RequestHeaders(request_id=new_request_id())))
-        return _read(answer, _decode_infos)
+        return _read(answer, self._dialect, _decode_infos)
 
     async def aclose(self) -> None:
         """Close the connections; requests on their way and later ones fail with the cause `shutdown`."""
@@ -188,6 +203,24 @@ class CloudClient:
             )
         return decision
 
+    async def _ask_in_forms(self, question: _Question) -> Answer:
+        """Send it in one form after the other until one is understood; return the last answer. Raises CloudFailure."""
+        for form in self._dialect.forms_to_try():  # there is one at least
+            try:
+                body, content = form.encode(question.body, question.media_type, question.headers.request_id)
+            except MalformedBody as error:
+                raise CloudFailure(OffloadCause.ENCODE_FAILED, str(error), Outcome.ABANDONED) from error
+            # A probe must not meet a connection that died unnoticed.
+            call = Call(
+                "POST", self._dialect.predict_path, question.deadline, question.headers, body, content,
+                accept=self._dialect.accept, fresh=question.is_probe,
+            )  # fmt: skip
+            answer = await self._ask(call)
+            question.bytes_sent += call.bodies_sent * len(body)
+            if self._dialect.understood(form, answer.status):
+                break
+        return answer
+
     async def _ask(self, call: Call) -> Answer:
         """Send within the deadline. Raises CloudFailure and nothing else but cancellation."""
         await self.start()
@@ -214,20 +247,19 @@ def _checked(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
-def _read(answer: Answer, decode: Callable[[bytes], T]) -> T:
+def _read(answer: Answer, dialect: Dialect, decode: Callable[[bytes, Mapping[str, str]], T]) -> T:
     """Return the decoded body of a 200. Raises CloudFailure."""
     if answer.status != 200:
-        text = (answer.body or b"")[:_MAX_ERROR_CHARS].decode("utf-8", "replace")
-        raise failure_of_status(answer.status, text)
+        raise failure_of_status(answer.status, dialect.error_text(answer.body or b""))
     if answer.body is None:
         raise CloudFailure(OffloadCause.INVALID_REPLY, "the reply is larger than max_reply_bytes")
     try:
-        return decode(answer.body)
+        return decode(answer.body, answer.headers)
     except MalformedBody as error:
         raise CloudFailure(OffloadCause.INVALID_REPLY, str(error)) from error
 
 
-def _decode_infos(body: bytes) -> dict[str, Any]:
+def _decode_infos(body: bytes, _headers: Mapping[str, str]) -> dict[str, Any]:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -58,14 +58,18 @@ class Answer:
 
 @dataclass(slots=True)
 class Call:
-    """One request, and what became of its last attempt on the wire. `deadline` is of the client's clock."""
+    """One request, and what became of its last attempt on the wire. `deadline` is of the client's clock.
+
+    `content` are the headers of the body.
+    """
 
     method: str
     path: str
     deadline: float
     headers: RequestHeaders
     body: bytes = b""
-    media_type: str = ""
+    content: Mapping[str, str] = field(default_factory=dict)
+    accept: str = "application/json"
     fresh: bool = False  # use no kept connection
     bodies_sent: int = 0
     new_connection: bool = False
@@ -157,8 +161,8 @@ class Connections:
         left_s = call.deadline - self._clock()
         said = RequestHeaders(call.headers.frame_id, call.headers.request_id, left_s)
         # No compression: a reply is small, and a small body that unpacks to a huge one is not bounded by its bytes.
-        headers = {**said.render(), "Accept": "application/json", "Accept-Encoding": "identity"}
-        return {**headers, "Content-Type": call.media_type} if call.media_type else headers
+        headers = {**said.render(), "Accept": call.accept, "Accept-Encoding": "identity"}
+        return {**headers, **call.content}
 
     def _url(self, text: str) -> httpx.URL:
         url = self._urls.get(text)

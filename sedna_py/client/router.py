@@ -16,6 +16,7 @@ import httpx
 
 from sedna_py.client.balancer import Balancer, Pod, PodState, Verdict
 from sedna_py.client.connections import Answer, Call, Connections, Kind, Target
+from sedna_py.client.dialect import Dialect
 from sedna_py.client.failures import failure_of_exception, failure_of_status
 from sedna_py.client.retry_budget import RetryBudget
 from sedna_py.client.route import OK, RetryCause, Route, RouteCounts
@@ -48,12 +49,12 @@ class RouterParts:
 class Router:
     """Sends requests to the service at `root` (http://host:port) by the best way, for one event loop."""
 
-    def __init__(self, root: str, prefix: str, settings: ClientSettings, parts: RouterParts) -> None:
-        self._prefix = prefix
+    def __init__(self, root: str, dialect: Dialect, settings: ClientSettings, parts: RouterParts) -> None:
+        self._dialect = dialect
         self._settings = settings
         self._parts = parts
-        self._service = Target(f"{root}/{prefix}", Kind.SERVICE, settings.connect_timeout_s)
-        self._service_fresh = Target(f"{root}/{prefix}", Kind.FRESH, settings.connect_timeout_s)
+        self._service = Target(f"{root}/{dialect.prefix}", Kind.SERVICE, settings.connect_timeout_s)
+        self._service_fresh = Target(f"{root}/{dialect.prefix}", Kind.FRESH, settings.connect_timeout_s)
 
     async def send(self, call: Call) -> Answer:
         """Return the reply of whoever answered. Raises what httpx raises."""
@@ -73,14 +74,14 @@ class Router:
     async def probe(self, pod: Pod) -> Verdict:
         """Ask a pod what it is; raises nothing."""
         limit_s = self._settings.pod_connect_timeout_s
-        call = Call("GET", "", self._parts.clock() + 2 * limit_s, RequestHeaders())
+        call = Call("GET", self._dialect.probe_path, self._parts.clock() + 2 * limit_s, RequestHeaders())
         try:
             async with asyncio.timeout(2 * limit_s):
                 answer = await self._parts.connections.send(call, self._pod(pod, Kind.POD))
         except Exception as error:  # noqa: BLE001 - whatever it is, the pod cannot be used now
             self._parts.counts.trouble = str(failure_of_exception(error))
             return Verdict.FAILED
-        if answer.status in _GATEWAY_ERRORS:
+        if answer.status in _GATEWAY_ERRORS or (self._dialect.ready_by_200 and answer.status != 200):
             self._parts.counts.trouble = f"a pod answered {answer.status}"
             return Verdict.FAILED
         return Verdict.CLOSING if answer.closes else Verdict.ANSWERED
@@ -137,7 +138,7 @@ class Router:
         return allowed
 
     def _pod(self, pod: Pod, kind: Kind) -> Target:
-        return Target(f"http://{pod.address}/{self._prefix}", kind, self._settings.pod_connect_timeout_s)
+        return Target(f"http://{pod.address}/{self._dialect.prefix}", kind, self._settings.pod_connect_timeout_s)
 
 
 def _unwrap(result: Result) -> Answer:

@@ -16,6 +16,8 @@ from tests.bench.cpu_limit import measure_cpu_limit, why_not
 from tests.bench.edge import EdgeFigures, measure_edge, median
 from tests.bench.outage import measure_outage
 from tests.bench.pairs import Pair, face_pair, helmet_pair
+from tests.bench.serving.figures import over, spread
+from tests.bench.serving.part import PARTS, QUICK_S, Options, bench_serving
 from tests.bench.wire import measure_bytes
 
 
@@ -23,13 +25,21 @@ def main() -> None:
     """Print the figures; `--json FILE` also writes them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each pair of figures is measured, in turn")
-    parser.add_argument("--only", choices=["workers", "controller", "cpu-limit"], help="one part of it")
+    parser.add_argument("--only", choices=["workers", "controller", "cpu-limit", "serving"], help="one part of it")
     parser.add_argument(
         "--services", type=int, nargs="+", default=[100, 500], help="numbers of services for the controller"
     )
+    serving = parser.add_argument_group("--only serving", "the cloud worker against its limit and against its peers")
+    serving.add_argument("--parts", choices=PARTS, nargs="+", default=PARTS, help="some of it")
+    serving.add_argument("--quick", action="store_true", help=f"one round, {QUICK_S:g} s a measurement")
+    serving.add_argument("--seconds", type=float, default=Options().seconds, help="of one measurement")
+    serving.add_argument("--overload-seconds", type=float, default=Options().overload_s, help="of the overload")
+    serving.add_argument("--reload-seconds", type=float, default=Options().reload_s, help="of the new versions")
     parser.add_argument("--json", type=Path, help="file for the figures of every round")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, leave)
+    if chosen.quick:
+        chosen.rounds, chosen.seconds = 1, QUICK_S
     print(f"{cpu_name()}, {core_count()} cores; medians of {chosen.rounds} rounds, in turn [lowest .. highest]")
     figures: dict[str, object] = {}
     if chosen.only in (None, "workers"):
@@ -41,6 +51,15 @@ def main() -> None:
         scales = measure_controller(tuple(chosen.services))
         report_controller(scales)
         figures["controller"] = [asdict(scale) for scale in scales]
+    if chosen.only == "serving":
+        options = Options(
+            chosen.rounds, chosen.seconds, chosen.overload_seconds, chosen.reload_seconds, tuple(chosen.parts)
+        )
+        figures["serving"] = bench_serving(face_pair(), helmet_pair(), options)
+    elif chosen.only is None:
+        print(
+            "\nthe cloud worker against FastAPI, KServe, MLServer and LitServe: --only serving (installs 2.4 GB once)"
+        )
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
@@ -144,16 +163,6 @@ def report_controller(scales: list[ScaleFigures]) -> None:
             f"  cost per service at {last.services} over that at {first.services}: {ratio:.2f} in time, {spent:.2f} in"
             " processor time  (wanted: < 1.3)"
         )
-
-
-def over(ours: list[float], theirs: list[float]) -> list[float]:
-    """Return the ratios round by round."""
-    return [a / b for a, b in zip(ours, theirs, strict=True)]
-
-
-def spread(values: list[float]) -> str:
-    """Return median, lowest and highest."""
-    return f"{median(values):.2f} [{min(values):.2f} .. {max(values):.2f}]"
 
 
 if __name__ == "__main__":

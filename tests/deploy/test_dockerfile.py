@@ -119,7 +119,8 @@ def required(*arguments: str) -> list[str]:
 
 def test_requirements_are_the_projects_and_those_of_the_extras_each_once():
     lines = [line for line in required("edge", "cloud") if line]
-    assert sorted(lines) == sorted({*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["edge"]})
+    extras = PROJECT["optional-dependencies"]
+    assert sorted(lines) == sorted({*PROJECT["dependencies"], *extras["edge"], *extras["cloud"]})
     assert len(lines) == len(set(lines))
 
 

@@ -50,8 +50,8 @@ def model_source(settings: CloudSettings, cpu: CpuBudget) -> ModelAtUrl:
         any_files=settings.estimator is not None,
     )
 
-    def load(candidate: Candidate) -> AnyPredictor:
-        return load_predictor(settings, cpu, candidate.path)
+    def load(candidate: Candidate | None) -> AnyPredictor:
+        return load_predictor(settings, cpu, candidate.path if candidate else None)
 
     if settings.hot_update:
         # A mapped file that somebody cuts off while it is compiled would end the process (OpenVINO 2026.4).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -16,7 +17,7 @@ from workers.cloud.exchange import Exchange
 from workers.cloud.handled import Observer
 from workers.cloud.metrics import CloudMetrics
 from workers.cloud.open_inference_dialect import OpenInferenceDialect, OpenInferenceLimits
-from workers.cloud.open_inference_routes import open_inference_routes
+from workers.cloud.open_inference_routes import http_error, open_inference_routes
 from workers.cloud.report_relay import ReportRelay
 from workers.cloud.report_routes import report_routes
 from workers.cloud.routes import RouteOptions, sedna_routes
@@ -60,6 +61,7 @@ def create_app(
     infer = Exchange(model, options.limits, dialect, budget, observers)
     app.direct[f"/v2/models/{options.model_name}/infer"] = infer
     app.include_router(open_inference_routes(model, options.model_name, dialect, infer))
+    app.add_exception_handler(HTTPException, http_error)
     app.include_router(report_routes(relay, metrics))
     app.include_router(health_routes(metrics.registry, model.not_ready))
     # Upstream's server is open to pages of every origin, and its users' dashboards call it.

@@ -140,4 +140,5 @@ def server_config(app: FastAPI, options: ServerOptions) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(round(options.drain_s), 1),
         server_header=False,
+        proxy_headers=False,  # nobody asks who the client is
     )

@@ -24,7 +24,7 @@ from workers.edge.sinks.json_lines import JsonLinesSink
 from workers.edge.sinks.upstream_folders import UpstreamFoldersSink, check_folder
 from workers.edge.sinks.video import VideoSink, check_video_path
 from workers.edge.sources import FrameSource
-from workers.edge.wire_format import wire_format
+from workers.edge.wire_format import OPEN_INFERENCE_FORMATS, wire_format
 from workers.inference.model_files import model_folder
 from workers.settings import EdgeSettings
 
@@ -56,7 +56,14 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
     if not settings.cloud_host:
         if settings.cloud_pods:
             raise SettingsError("BIG_MODEL_PODS is set without BIG_MODEL_IP; write the Service's address into that one")
+        if settings.cloud_model:
+            raise SettingsError("BIG_MODEL_NAME is set without BIG_MODEL_IP; write the server's address into that one")
         return None
+    if settings.cloud_model and settings.offload_format not in OPEN_INFERENCE_FORMATS:
+        raise SettingsError(
+            f"OFFLOAD_FORMAT is {settings.offload_format!r} with BIG_MODEL_NAME, a server of the Open Inference Protocol; "
+            f"write {' or '.join(OPEN_INFERENCE_FORMATS)}"
+        )
     client = CloudClient(
         f"http://{url_host(settings.cloud_host)}:{settings.cloud_port}",
         prefix=settings.job_name,
@@ -64,6 +71,7 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
             deadline_s=settings.offload_deadline_ms / 1000, max_connections=settings.offload_in_flight
         ),
         pods=PodSource.parse(settings.cloud_pods) if settings.cloud_pods else None,
+        model=settings.cloud_model,
     )
     options = OffloadOptions(
         in_flight=settings.offload_in_flight,

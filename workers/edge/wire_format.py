@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from sedna_py.estimator import Frame
 from sedna_py.protocol import npy, sedna_json
 from sedna_py.protocol.media_types import JPEG, JSON, NPY, PNG
 from workers.inference.image_codec import encode_jpeg, encode_png
+
+OPEN_INFERENCE_FORMATS: Final = ("jpeg", "png")  # of those below, what a server of that protocol is sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ takes encoded pictures. Below them: `tensors` (types and bounds), `json_form` an
 tensor's data is sent) and `envelope` (the JSON object and the binary data behind it).
 
 Facts from KServe's specification of the REST protocol and Triton's description of the extension. Where they leave a
-choice: BYTES in JSON is plain UTF-8 text, never base64; FP16 goes in the binary form only; BF16 is not spoken; numbers
-in JSON are finite and are not converted between kinds (an integer may stand for a float).
+choice: BYTES in JSON is plain UTF-8 text, or base64 where the tensor's `content_type` says so (MLServer's way); FP16 goes
+in the binary form only; BF16 is not spoken; numbers in JSON are finite and are not converted between kinds (an integer
+may stand for a float).
 """

@@ -83,7 +83,9 @@ def _read_tensor(name: str, document: dict[str, Any], body: bytes, offset: int) 
         raise MalformedBody(f"the tensor {name[:80]!r} is in shared memory, which is not spoken here; send its data")
     size = parameters.get(BINARY_DATA_SIZE)
     if size is None:
-        return Tensor(name, datatype, shape, json_form.read_data(document.get("data"), name, datatype, shape)), offset
+        base64 = parameters.get(json_form.CONTENT_TYPE_PARAMETER) == json_form.BASE64
+        data = json_form.read_data(document.get("data"), name, datatype, shape, base64=base64)
+        return Tensor(name, datatype, shape, data), offset
     if type(size) is not int or size < 0:
         raise MalformedBody(f"{BINARY_DATA_SIZE} of {name[:80]!r} is not a whole number from 0; write the bytes sent")
     if document.get("data") is not None:

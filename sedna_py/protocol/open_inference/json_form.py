@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from base64 import b64decode
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any, Final
@@ -16,6 +17,10 @@ from sedna_py.protocol.open_inference.tensors import BYTES, FP16, Tensor, Tensor
 
 MAX_PARAMETERS: Final = 64
 MAX_TEXT_CHARS: Final = 256  # ids, versions
+
+# MLServer's way to send BYTES that are no text: a parameter of the tensor.
+CONTENT_TYPE_PARAMETER: Final = "content_type"
+BASE64: Final = "base64"
 
 Parameter = str | int | float | bool
 
@@ -94,8 +99,8 @@ def check_parameters(value: object) -> dict[str, Parameter]:
     return given
 
 
-def read_data(data: object, name: str, datatype: str, shape: tuple[int, ...]) -> TensorData:
-    """Return a tensor's data, given as its natural nested lists or as one flat list.
+def read_data(data: object, name: str, datatype: str, shape: tuple[int, ...], *, base64: bool = False) -> TensorData:
+    """Return a tensor's data, given as its natural nested lists or as one flat list; `base64` is how BYTES are written then.
 
     Raises MalformedBody if it has not exactly the elements of the shape, or elements of another kind or range.
     """
@@ -107,7 +112,7 @@ def read_data(data: object, name: str, datatype: str, shape: tuple[int, ...]) ->
             raise MalformedBody(
                 f"the data of {name[:80]!r} is not all text, which is what BYTES are in JSON; send text"
             )
-        return [text.encode() for text in flat]
+        return [_decode_base64(text, name) for text in flat] if base64 else [text.encode() for text in flat]
     _refuse_fp16(name, datatype)
     dtype = dtype_of(datatype)
     if not set(map(type, flat)) <= _ELEMENT_TYPES[dtype.kind]:
@@ -170,6 +175,15 @@ def _floats(flat: Iterable[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 def _is_plain(value: object) -> bool:
     return isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _decode_base64(text: str, name: str) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except ValueError as error:
+        raise MalformedBody(
+            f"the data of {name[:80]!r} is said to be base64 and is not ({str(error)[:80]}); send it in that alphabet"
+        ) from error
 
 
 def _refuse_fp16(name: str, datatype: str) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from base64 import b64encode
 from itertools import chain
 from typing import Any, Final
 
 import numpy as np
 
 from sedna_py.errors import MalformedBody
+from sedna_py.protocol.media_types import JSON
 from sedna_py.protocol.open_inference import json_form
 from sedna_py.protocol.open_inference.binary_form import CONTENT_TYPE, HEADER_LENGTH
+from sedna_py.protocol.open_inference.json_form import BASE64, CONTENT_TYPE_PARAMETER
 from sedna_py.protocol.open_inference.request import BINARY_DATA_OUTPUT, InferRequest, RequestedOutput, encode_request
 from sedna_py.protocol.open_inference.response import InferResponse, decode_response
-from sedna_py.protocol.open_inference.tensors import BYTES, Tensor
+from sedna_py.protocol.open_inference.tensors import BYTES, Tensor, check_name
 
 IMAGE: Final = "image"
 DETECTIONS: Final = "detections"
@@ -25,20 +28,46 @@ _EXPECTED: Final = f"expected {DETECTIONS!r} of FP32 or FP64 [n, 6], or {RESULT!
 
 
 def encode_picture_request(
-    encoded_image: bytes, *, input_name: str = IMAGE, output_name: str | None = None
+    encoded_image: bytes,
+    *,
+    input_name: str = IMAGE,
+    output_name: str | None = None,
+    request_id: str = "",
+    binary: bool = True,
 ) -> tuple[bytes, dict[str, str]]:
-    """Return body and headers that ask about one JPEG or PNG (BYTES of shape [1]), the answer in the binary form.
+    """Return body and headers that ask about one JPEG or PNG (BYTES of shape [1]).
 
-    No `output_name`: every output that the model has. Raises MalformedBody for a bad name.
+    `binary`: the picture and the answer are in the binary form; else in JSON, the picture as base64 of the `content_type`
+    base64, as MLServer has it. No `output_name`: every output that the model has. Some servers (KServe 0.21) fail without a
+    `request_id`. Raises MalformedBody for a bad name or id.
     """
+    if not binary:
+        return _encode_json(encoded_image, input_name, output_name, request_id), {"Content-Type": JSON}
     outputs = () if output_name is None else (RequestedOutput(output_name, binary_data=True),)
     request = InferRequest(
         inputs=(Tensor.of_bytes(input_name, [encoded_image]),),
         outputs=outputs,
+        id=request_id,
         parameters={} if outputs else {BINARY_DATA_OUTPUT: True},
     )
     body, header_length = encode_request(request, binary=True)
     return body, {"Content-Type": CONTENT_TYPE, HEADER_LENGTH: str(header_length)}
+
+
+def _encode_json(encoded_image: bytes, input_name: str, output_name: str | None, request_id: str) -> bytes:
+    picture = {
+        "name": check_name(input_name, "the input"),
+        "shape": [1],
+        "datatype": BYTES,
+        "parameters": {CONTENT_TYPE_PARAMETER: BASE64},
+        "data": [b64encode(encoded_image).decode("ascii")],
+    }
+    document: dict[str, Any] = {"inputs": [picture]}
+    if request_id:
+        document["id"] = json_form.check_text(request_id, "id")
+    if output_name is not None:
+        document["outputs"] = [{"name": check_name(output_name, "the output")}]
+    return json_form.dump(document)
 
 
 def decode_result(body: bytes, header_length: int | None, output_name: str | None = None) -> list[Any]:

@@ -90,7 +90,9 @@ def serving(
         model = BigModel(limits, metrics.model_served)
         metrics.watch(model.admission)
         options = ServerOptions(drain_s=drain_s, limits=limits, routes=routes)
-        server = QuietServer(server_config(create_app(model, metrics, routes, ReportRelay(None, metrics), observers), options))
+        server = QuietServer(
+            server_config(create_app(model, metrics, routes, ReportRelay(None, metrics), observers), options)
+        )
         running = asyncio.create_task(server.serve(sockets=[listener]))
         if isinstance(predictor, ModelAtUrl):
             await predictor.begin(model, metrics)

@@ -18,9 +18,7 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 def handled(outcome: str = "ok", about: RequestHeaders | None = None) -> Handled:
     stages = Stages(read=0.001, queue=0.0, decode=0.002, infer=0.01, bytes_read=51_000)
-    return Handled(
-        "/sedna/predict", 200, outcome, about or RequestHeaders(), stages, 1000.0, 1000.0132, (51_000, 99)
-    )
+    return Handled("/sedna/predict", 200, outcome, about or RequestHeaders(), stages, 1000.0, 1000.0132, (51_000, 99))
 
 
 def test_the_line() -> None:

@@ -30,12 +30,15 @@ PERIOD_S = 0.1
 def put_version(folder: Path, version: int) -> None:
     """Write a model whose score for red is 1 / version, whole at once as `mv` does."""
     making = folder.parent / f"making-{version}"
-    save_colour_detector(making, model_info={**MODEL_INFO, "scale_values": 255.0 * version, "confidence_threshold": 0.05})
+    save_colour_detector(
+        making, model_info={**MODEL_INFO, "scale_values": 255.0 * version, "confidence_threshold": 0.05}
+    )
     making.rename(folder / str(version))
 
 
 def source(folder: Path) -> ModelAtUrl:
-    def load(candidate: Candidate) -> Any:
+    def load(candidate: Candidate | None) -> Any:
+        assert candidate is not None
         return create_predictor(str(candidate.path), options=EngineOptions(streams=1))
 
     return ModelAtUrl(ModelPlace(str(folder)), load, hot=True, period_s=PERIOD_S)

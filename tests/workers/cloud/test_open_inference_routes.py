@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -124,6 +125,24 @@ def test_what_is_not_here_is_404(worker: Any, path: str, says: str) -> None:
     response = worker.client.post(path, content=body, headers=headers) if infers else worker.client.get(path)
     assert response.status_code == 404
     assert says in response.json()["error"]
+
+
+def test_what_is_not_served_is_said_in_the_protocols_own_form_below_its_addresses_only(worker: Any) -> None:
+    missing = worker.client.get("/v2/models/model/config")
+    assert missing.status_code == 404
+    assert missing.json()["error"].startswith("there is no '/v2/models/model/config' here; GET /v2")
+    wrong = worker.client.delete("/v2/models/model")
+    assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET")
+    assert wrong.json() == {"error": "'/v2/models/model' takes no DELETE; use GET"}
+    assert worker.client.get("/v3").json() == {"detail": "Not Found"}
+    assert worker.client.get(INFER).json()["error"].endswith("takes no GET; use POST")
+
+
+def test_the_schema_names_every_part_of_an_address(worker: Any) -> None:
+    for path, operations in worker.client.get("/openapi.json").json()["paths"].items():
+        for operation in operations.values():
+            given = {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "path"}
+            assert given == set(re.findall(r"{(\w+)}", path)), path
 
 
 def bad_requests() -> list[tuple[str, bytes, dict[str, str], int, str]]:

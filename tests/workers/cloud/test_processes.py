@@ -20,6 +20,7 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.workers.cloud.otlp_collector import Collector
 from tests.workers.inference.tiny_models import save_colour_detector, save_onnx_colour_detector
 
 pytestmark = pytest.mark.processes
@@ -259,6 +260,12 @@ def tflite(folder: Path) -> dict[str, Any]:
     return {"MODEL_URL": folder}
 
 
+def another_checksum(folder: Path) -> dict[str, Any]:
+    save_colour_detector(folder)
+    (folder / "SHA256SUMS").write_text("0" * 64 + "  model.bin\n")
+    return {"MODEL_URL": folder}
+
+
 def two_models(folder: Path) -> dict[str, Any]:
     save_colour_detector(folder)
     save_onnx_colour_detector(folder)
@@ -292,6 +299,10 @@ def always(**environment: str) -> Callable[[Path], dict[str, Any]]:
         pytest.param(cut_weights, "cannot be read as a model.*\\.bin", id="cut weights"),
         pytest.param(onnx_garbage, "cannot be read as a model.*copy it again", id="onnx garbage"),
         pytest.param(tflite, "ESTIMATOR=path/to/file.py:Class", id="tflite without estimator"),
+        pytest.param(another_checksum, "model.bin.*000000000000", id="another checksum"),
+        pytest.param(
+            always(MODEL_URL="x", MODEL_VERSION="newest"), "MODEL_VERSION is 'newest'; write latest", id="no version"
+        ),
         pytest.param(two_models, "holds 2 models .*MODEL_NAME", id="two models"),
         pytest.param(unknown_device, "ABACUS", id="unknown device"),
         pytest.param(
@@ -392,3 +403,43 @@ def test_the_helmet_model_in_a_process(start: Callable[..., Process]) -> None:
     assert (boxes[:, [0, 2]] <= width).all()
     assert (boxes[:, [1, 3]] <= height).all()
     assert worker.stop()[0] == 0
+
+
+def test_versions_names_batches_and_the_log_of_requests_come_from_the_environment(
+    start: Callable[..., Process], tmp_path: Path
+) -> None:
+    for version in ("1", "2", "3"):
+        save_colour_detector(tmp_path / "models" / version)
+    (tmp_path / "models" / "3" / "model.bin").write_bytes(b"half")
+    environment = {"MODEL_URL": tmp_path / "models", "MODEL_HOT_UPDATE": "true", "MODEL_POLL_PERIOD_SECONDS": "0.1"}
+    worker = start(**environment, SERVICE_NAME="helmet", ACCESS_LOG="1")
+    worker.wait_for("/readyz", 200)
+    served = worker.client.get("/v2/models/helmet").json()
+    assert (served["name"], served["versions"]) == ("helmet", ["2"])  # the third cannot be loaded
+    save_colour_detector(tmp_path / "4")
+    (tmp_path / "4").rename(tmp_path / "models" / "4")
+    worker.wait_for("/v2/models/helmet/versions/4/ready", 200)
+    assert worker.client.post("/sedna/predict", json=BODY).status_code == 200
+    status, lines = worker.stop()
+    assert status == 0
+    said = "\n".join(lines)
+    assert re.search(r"WARNING helmet|WARNING cloud version 3 of the model is refused", said)
+    assert "POST /sedna/predict 200 ok" in said
+
+
+def test_what_cannot_be_batched_is_said_in_one_line(start: Callable[..., Process], tmp_path: Path) -> None:
+    status, lines = start(MODEL_URL=save_colour_detector(tmp_path), BATCH_SIZE="4").end()
+    assert (status, len(lines)) == (1, 1)
+    assert "leave BATCH_SIZE unset" in lines[0]
+
+
+def test_spans_go_where_opentelemetrys_own_variable_says(start: Callable[..., Process], tmp_path: Path) -> None:
+    collector = Collector()
+    try:
+        worker = start(MODEL_URL=save_colour_detector(tmp_path), OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+        worker.wait_for("/readyz", 200)
+        assert worker.client.post("/sedna/predict", json=BODY).status_code == 200
+        assert worker.stop()[0] == 0  # and the last spans are out
+        assert {"POST /sedna/predict", "infer"} <= {span.name for span in collector.spans()}
+    finally:
+        collector.close()
