@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from workers.connection_watch import EXTENSION, ConnectionWatch
 
@@ -40,6 +40,38 @@ class WorkerProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {EXTENSION: {"watch": self._watch}}
 
+    def on_headers_complete(self) -> None:
+        """Begin to answer, unless the application refuses the request by its headers."""
+        if not self._is_refused_at_once():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note the end of a request."""
+        super().on_message_complete()
+        if isinstance(self.cycle, _Refused):
+            self.cycle.more_body = False
+
+    def _is_refused_at_once(self) -> bool:
+        refuse: Refuse | None = getattr(self.app, "refuse_at_once", None)
+        parser = self.parser
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if refuse is None or busy or parser.get_method() != b"POST" or not parser.should_keep_alive():
+            return False
+        reply = refuse(self.url, self.headers)
+        if reply is None:
+            return False
+        self.cycle = _Refused()  # type: ignore[assignment]  # what comes of the body is thrown away
+        fields = [
+            *self.server_state.default_headers,
+            (b"content-type", reply.media_type),
+            (b"content-length", str(len(reply.body)).encode()),
+            *reply.headers,
+        ]
+        head = b"".join([STATUS_LINE[reply.status], *(b"%s: %s\r\n" % field for field in fields), b"\r\n"])
+        self.transport.write(head + reply.body)
+        self.on_response_complete()
+        return True
+
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP; where the request would have ended is unknown then."""
         self._unreadable = True
@@ -47,6 +79,31 @@ class WorkerProtocol(HttpToolsProtocol):
 
     def _has_more(self) -> bool:
         return self._unreadable or (self.cycle is not None and self.cycle.more_body)
+
+
+class Reply(Protocol):
+    """An answer as the application gives it."""
+
+    body: bytes
+    media_type: bytes
+    status: int
+    headers: list[tuple[bytes, bytes]]
+
+
+Refuse = Callable[[bytes, list[tuple[bytes, bytes]]], Reply | None]
+
+
+class _Refused:
+    """Stands where uvicorn has the request and its response, for one that was answered before it became one."""
+
+    response_complete = True
+    more_body = True
+
+    def __init__(self) -> None:
+        self.message_event = self
+
+    def set(self) -> None:
+        """Nobody waits."""
 
 
 class _LingeringTransport:

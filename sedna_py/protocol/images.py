@@ -23,6 +23,7 @@ _JPEG_END: Final = b"\xff\xd9"
 _PADDING: Final = b"\x00\xff\r\n\t "
 
 _MAX_SEGMENTS: Final = 1024
+_MAX_CHUNKS: Final = 65_536  # of a PNG; encoders write some kilobytes into each
 _SOF: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # DHT, JPG and DAC share the range
 _NO_LENGTH: Final = frozenset({0x01, *range(0xD0, 0xD8)})  # TEM and the restart markers stand alone
 _MISPLACED: Final = frozenset({0x00, 0xD8, 0xD9, 0xDA})  # none of these may precede the frame header
@@ -57,10 +58,28 @@ def probe(body: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageHeader:
 
 
 def check_complete(body: bytes) -> None:
-    """Raise MalformedBody unless the image's end marker is there; padding after it is tolerated."""
+    """Raise MalformedBody unless the image's end marker is there; padding after it is tolerated.
+
+    A PNG's chunks must lie within the body, too: OpenCV makes room for the length that a chunk says, up to 4 GB, before it looks
+    whether there is so much.
+    """
     end = _JPEG_END if body.startswith(_JPEG_START) else _PNG_END
     if not body.rstrip(_PADDING).endswith(end):
         raise MalformedBody("the image is cut off: its end marker is missing; send all of it")
+    if end is _PNG_END:
+        _check_chunks(body)
+
+
+def _check_chunks(body: bytes) -> None:
+    # Length (4), type (4), data, checksum (4).
+    position = len(_PNG_SIGNATURE)
+    for _ in range(_MAX_CHUNKS):
+        if body.startswith(_PNG_END, position):
+            return
+        position += 12 + int.from_bytes(body[position : position + 4], "big")
+        if position + len(_PNG_END) > len(body):
+            raise MalformedBody("the PNG is damaged: a chunk is longer than what was sent; send a whole PNG file")
+    raise MalformedBody(f"the PNG has more than {_MAX_CHUNKS} chunks; write it with fewer")
 
 
 def _png_size(body: bytes) -> tuple[int, int]:

@@ -42,9 +42,14 @@ class Admission:
         """How many are in line."""
         return len(self._line)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a request that came now would wait for nothing."""
+        return self.in_flight < self._concurrency and not len(self._line)
+
     def check(self, *, urgent: bool = True, left_s: float = math.inf) -> None:
         """Raise Refused if `enter` would now; for who can spare itself the work before it."""
-        if self.in_flight < self._concurrency and not len(self._line):
+        if self.has_room:
             return
         if not self._line.takes(urgent=urgent):
             raise Refused(f"{len(self._line)} requests are waiting already", self._retry_after())
@@ -58,7 +63,7 @@ class Admission:
         Raises Refused if there is no place in the line, or when it is lost to a request of the other class.
         """
         self.check(urgent=urgent, left_s=left_s)
-        if self.in_flight < self._concurrency and not len(self._line):
+        if self.has_room:
             self.in_flight += 1
             return
         loop = asyncio.get_running_loop()

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from sedna_py import __version__
 from workers.cloud.admission import ByteBudget
 from workers.cloud.big_model import BigModel
 from workers.cloud.drain import ClosingReplies
-from workers.cloud.exchange import Exchange
+from workers.cloud.exchange import Exchange, Fields, Reply
 from workers.cloud.handled import Observer
 from workers.cloud.metrics import CloudMetrics
 from workers.cloud.open_inference_dialect import OpenInferenceDialect, OpenInferenceLimits
@@ -32,12 +32,17 @@ class CloudApp(FastAPI):
 
     def __init__(self) -> None:
         super().__init__(title="sedna-py cloud worker", version=__version__)
-        self.direct: dict[str, ASGIApp] = {}
+        self.direct: dict[str, Exchange] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         direct = self.direct.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         await (super().__call__ if direct is None else direct)(scope, receive, send)
+
+    def refuse_at_once(self, target: bytes, fields: Fields) -> Reply | None:
+        """Return the refusal of a POST to that target for want of room, None where there is room or another address."""
+        direct = self.direct.get(target.partition(b"?")[0].decode("latin-1"))
+        return None if direct is None else direct.refuse_at_once(target.decode("latin-1"), fields)
 
 
 def create_app(

@@ -122,6 +122,11 @@ class BigModel:
         if self._predictor is not None:
             self._predictor.close()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a request that came now would wait for nothing; without a model it would not wait, either."""
+        return self._predictor is None or self.admission.has_room
+
     def check_room(self, *, urgent: bool, left_s: float) -> None:
         """Raise Refused if a request that came now would be; before its body is read."""
         if self._predictor is not None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from sedna_py.errors import BodyTooLarge, UnsupportedMediaType
+from sedna_py.errors import BodyTooLarge, SednaError, UnsupportedMediaType
 from sedna_py.protocol.headers import (
     DEADLINE_MS,
     FRAME_ID,
@@ -25,7 +25,7 @@ from sedna_py.protocol.headers import (
     TRACEPARENT,
     RequestHeaders,
 )
-from workers.cloud.admission import Account, ByteBudget
+from workers.cloud.admission import Account, ByteBudget, Refused
 from workers.cloud.big_model import BigModel, NotReady
 from workers.cloud.failures import Failure, failure_of
 from workers.cloud.handled import Handled, Observer
@@ -47,6 +47,7 @@ _READ: Final = frozenset(
         PRIORITY,
     )
 )
+Fields = Iterable[tuple[bytes, bytes]]  # names in small letters, and values
 _SERVER_TIMING: Final = SERVER_TIMING.lower().encode()
 _CLOSE: Final = (b"connection", b"close")
 _ANY_ORIGIN: Final = (b"access-control-allow-origin", b"*")
@@ -117,7 +118,7 @@ class Exchange:
         begun, begun_at = time.perf_counter(), time.time()
         self._model.last_asked = asyncio.get_running_loop().time()
         stages = Stages()
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _READ}
+        headers = _known(scope["headers"])
         echoed: list[tuple[bytes, bytes]] = []
         outcome, close, about = "ok", False, RequestHeaders()
         client = _Client(asyncio.current_task())
@@ -147,7 +148,43 @@ class Exchange:
         await _send(send, reply, echoed)
         ended_at = begun_at + time.perf_counter() - begun
         sizes = (stages.bytes_read, len(reply.body))
-        handled = Handled(scope["path"], reply.status, outcome, about, stages, begun_at, ended_at, sizes)
+        self._tell(Handled(scope["path"], reply.status, outcome, about, stages, begun_at, ended_at, sizes))
+
+    def refuse_at_once(self, path: str, fields: Fields) -> Reply | None:
+        """Return what a request is told that there is no room for now; None for any other, which is to be answered as usual.
+
+        Under ten times the load that a worker can bear nine of ten requests are refused: whatever that costs is taken from the
+        tenth. So the connection asks here before it makes a request of what came; nothing is awaited.
+        """
+        if self._model.has_room or self._model.draining:
+            return None
+        headers, begun = _known(fields), time.time()
+        try:
+            about = RequestHeaders.parse(headers)
+            self._check_head(headers)
+            self._model.check_room(urgent=about.urgent, left_s=self._timeout(about))
+        except Refused as error:
+            failure = failure_of(error)
+        except SednaError:
+            return None
+        else:
+            return None
+        self._model.last_asked = asyncio.get_running_loop().time()
+        reply = self._dialect.refuse(failure)
+        reply.headers += _echo(about)
+        if "origin" in headers:
+            reply.headers.append(_ANY_ORIGIN)
+        self._tell(
+            Handled(path, reply.status, failure.cause, about, Stages(), begun, time.time(), (0, len(reply.body)))
+        )
+        return reply
+
+    def _timeout(self, about: RequestHeaders) -> float:
+        if about.deadline_s is None:  # 0 is a deadline that has passed
+            return self._limits.timeout_s
+        return min(about.deadline_s, self._limits.timeout_s)
+
+    def _tell(self, handled: Handled) -> None:
         for observe in self._observers:
             observe(handled)
 
@@ -160,9 +197,7 @@ class Exchange:
         receive: Receive,
         scope: Scope,
     ) -> Reply:
-        timeout = self._limits.timeout_s
-        if about.deadline_s is not None:  # 0 is a deadline that has passed
-            timeout = min(about.deadline_s, timeout)
+        timeout = self._timeout(about)
         deadline = asyncio.get_running_loop().time() + timeout
         self._check_head(headers)
         self._model.check_room(urgent=about.urgent, left_s=timeout)
@@ -224,6 +259,10 @@ class _Client:
         if self._left and task is not None:
             task.uncancel()
         return self._left
+
+
+def _known(fields: Fields) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in fields if name in _READ}
 
 
 def _echo(about: RequestHeaders) -> list[tuple[bytes, bytes]]:

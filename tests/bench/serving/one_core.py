@@ -11,10 +11,9 @@ from tests.bench.cgroups import cpu_group
 from tests.bench.cpu_limit import OUR_CPU, WORKER_CPU
 from tests.bench.serving.comparison import Loaded, closed_loop
 from tests.bench.serving.limits import BenchModel
-from tests.bench.serving.servers import worker
+from tests.bench.serving.servers import TASKSET, worker
 
 CONNECTIONS: Final = 8
-TASKSET: Final = ("taskset", "--cpu-list")
 
 
 def why_not() -> str | None:

@@ -59,10 +59,15 @@ def _bench(face: Pair, helmet: Pair | None, options: Options, folder: Path) -> d
     if "heavy" in parts:
         found["heavy"] = _heavy(face, helmet, options, folder, pictures, first)
     if "overload" in parts:
-        print(f"\nten times too much for {options.overload_s:g} s, {light.name}; one run")
-        overloaded = overload(light, pictures, first, max(options.seconds, 3.0), options.overload_s)
-        report.report_overload(overloaded)
-        found["overload"] = asdict(overloaded)
+        found["overload"] = {}
+        for apart in (True, False):
+            if apart and why_not() is not None:
+                continue
+            where = "one cpu for the worker, another for who asks" if apart else "both share all cpus"
+            print(f"\nten times too much for {options.overload_s:g} s, {light.name}, {where}; one run")
+            overloaded = overload(light, pictures, first, max(options.seconds, 3.0), options.overload_s, apart=apart)
+            report.report_overload(overloaded)
+            found["overload"]["apart" if apart else "shared"] = asdict(overloaded)
     if "one-core" in parts:
         print(f"\none core, {light.name}")
         if (reason := why_not()) is not None:

@@ -84,6 +84,15 @@ def report_overload(found: Overloaded) -> None:
         print("  nothing was refused: that is no overload")
     else:
         print(row("refusals, median ms", [found.refused_p50], most=5, about=f"p99 {found.refused_p99:.1f} ms"))
+    refused = "" if found.kept_refused_p50 is None else f", refusals' median {found.kept_refused_p50:.1f} ms"
+    print(
+        f"    with connections that were there before: p99 {found.kept_p99 / found.before_p99:.2f} times that before,"
+        f" {found.kept_p99:.1f} ms{refused}"
+    )
+    print(
+        f"    who asks: {found.own_cpu:.2f} of a cpu, {found.late_p99:.1f} ms late itself (p99; it is in these figures),"
+        f" {found.not_sent} not sent for want of connections"
+    )
     growth = found.rss_end / max(found.rss_begin, 1)
     print(
         f"    RSS at the end over the beginning: {growth:.3f}   {found.rss_end / MB:.0f} of {found.rss_begin / MB:.0f} MB"
@@ -103,6 +112,8 @@ def report_one_core(figures: dict[str, Loaded]) -> None:
         ratio = over(figures[name].per_second, two.answers_per_cpu_s)
         about = f"{median(figures[name].per_second):.0f} per second, {_loaded(figures[name])}"
         print(row(f"answers/s on {words} over answers per processor second on two", ratio, least=0.95, about=about))
+        each = over(figures[name].answers_per_cpu_s, two.answers_per_cpu_s)
+        print(f"    by processor seconds on both: {spread(each)}")
         halves = [value / 2 for value in two.per_second]
         print(
             f"    over half the answers/s on two, which the client shares: {spread(over(figures[name].per_second, halves))}"

@@ -24,6 +24,7 @@ READY_S: Final = 90.0
 POLL_S: Final = 0.1
 END_S: Final = 15.0
 OURS: Final = "sedna-py"
+TASKSET: Final = ("taskset", "--cpu-list")
 # By peer: the address that takes a picture.
 PATHS: Final[Mapping[str, str]] = {
     "fastapi": "/sedna/predict",

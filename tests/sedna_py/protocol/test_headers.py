@@ -110,3 +110,16 @@ def test_server_timing_of_others_is_read_as_far_as_it_makes_sense(header, expect
 
 def test_server_timing_is_bounded():
     assert len(parse_server_timing(", ".join(f"s{i};dur=1" for i in range(1000)))) == 32
+
+
+@pytest.mark.parametrize(
+    ("value", "urgent"),
+    [
+        *((value, True) for value in ("u=0", "u=3, i", "", "i", "u=9", "xu=5", "u=55", "urgent")),
+        *((value, False) for value in ("u=4", "i, u=7", "u=5;x=1")),
+    ],
+)
+def test_an_urgency_of_4_or_more_is_background_and_what_is_no_priority_is_ignored(value: str, urgent: bool) -> None:
+    assert RequestHeaders.parse({"priority": value}).urgent is urgent
+    rendered = RequestHeaders(urgent=urgent).render()
+    assert RequestHeaders.parse(rendered).urgent is urgent

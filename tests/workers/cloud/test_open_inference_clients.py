@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.workers.foreign_python import CLEAN, INSTALL_S, NoForeignPython, foreign_python
+from tests.environments import NoEnvironment
+from tests.workers.foreign_python import CLEAN, INSTALL_S, foreign_python
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(INSTALL_S + 120)]
 
@@ -23,7 +24,7 @@ def got(worker: Any, tier_unavailable: Callable[[str, str], NoReturn]) -> Any:
     """What both clients got from the worker with the colour detector, under version 1 of `model`."""
     try:
         python = foreign_python("clients")
-    except NoForeignPython as error:
+    except NoEnvironment as error:
         tier_unavailable("Open Inference client", str(error))
     command = [str(python), str(PROGRAM), worker.url]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=90, env=CLEAN, check=False)

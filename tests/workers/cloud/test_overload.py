@@ -214,6 +214,56 @@ def test_a_refusal_does_not_wait_for_the_body(serve: Callable[..., Any], gate: A
         assert inside.result(20).status_code == 200
 
 
+def test_a_connection_goes_on_after_a_refusal_and_what_was_left_of_the_body(
+    serve: Callable[..., Any], gate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = serve(gate, concurrency=1, waiting=0)
+    body = b'{"data": ["q"]}'
+    head = f"{HEAD}Content-Length: {len(body)}\nX-Frame-Id: cam/1\nOrigin: http://dashboard"
+    with ThreadPoolExecutor(1) as clients:
+        inside = clients.submit(worker.predict, json={"data": ["q"]})
+        worker.wait_for(lambda: worker.model.admission.in_flight == 1)
+        # None of these becomes a request: the connection itself refuses them.
+        monkeypatch.setattr("workers.cloud.exchange.Exchange.__call__", None)
+        with worker.connect(head, body[:4]) as connection, connection.makefile("rb") as replies:
+            assert read_reply(replies)[0] == 429
+            connection.sendall(body[4:])
+            for _ in range(3):
+                connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
+                status, fields, told = read_reply(replies)
+                assert (status, fields["retry-after"], fields["x-frame-id"]) == (429, "1", "cam/1")
+                assert fields["access-control-allow-origin"] == "*"
+                assert b'"cause":"overloaded"' in told
+            monkeypatch.undo()
+            gate.opened.set()
+            assert inside.result(20).status_code == 200
+            worker.wait_until_idle()
+            connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
+            assert read_reply(replies)[0] == 200
+    assert worker.metric("sedna_cloud_requests_total", outcome="overloaded") == 4
+
+
+def read_reply(replies: Any) -> tuple[int, dict[str, str], bytes]:
+    """Read one reply; return its status, headers (names in small letters) and body."""
+    status = int(replies.readline().split()[1])
+    fields = {}
+    while line := replies.readline().decode().strip():
+        name, _, value = line.partition(":")
+        fields[name.lower()] = value.strip()
+    return status, fields, replies.read(int(fields["content-length"]))
+
+
+def test_what_is_wrong_with_a_request_is_said_also_when_there_is_no_room(serve: Callable[..., Any], gate: Any) -> None:
+    worker = serve(gate, concurrency=1, waiting=0)
+    with ThreadPoolExecutor(1) as clients:
+        inside = clients.submit(worker.predict, json={"data": ["q"]})
+        worker.wait_for(lambda: worker.model.admission.in_flight == 1)
+        assert worker.predict(content=b"{", headers={"X-Deadline-Ms": "soon"}).status_code == 422
+        assert worker.predict(content=b"{", headers={"Content-Encoding": "gzip"}).status_code == 415
+        gate.opened.set()
+        assert inside.result(20).status_code == 200
+
+
 def test_urgent_requests_are_answered_before_background_ones(serve: Callable[..., Any], gate: Any) -> None:
     worker = serve(Order(gate), concurrency=1, waiting=8)
     with ThreadPoolExecutor(7) as clients:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import os
@@ -27,6 +28,7 @@ from sedna_py.protocol.worker_report import RELAYED, WorkerReport
 from tests.workers.cloud.conftest import Worker
 from workers.cloud import estimator_server
 from workers.cloud.metrics import CloudMetrics
+from workers.cloud.model_source import FixedModel
 from workers.cloud.report_relay import RelayLimits, ReportRelay
 from workers.cloud.report_routes import report_routes
 from workers.cloud.server import ServerOptions, _serve
@@ -377,7 +379,8 @@ def test_counts_arrive_at_the_controller_and_the_last_ones_too() -> None:
         cloud_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         options = ServerOptions(drain_s=1, lc_server=lc_server)
         loaded = threading.Event()
-        cloud = asyncio.create_task(_serve(lambda: loaded.wait(20), options, CloudMetrics(), listener))
+        never = FixedModel(lambda: loaded.wait(20) and io.BytesIO())
+        cloud = asyncio.create_task(_serve(never, options, CloudMetrics(), listener, []))
         edge = LocalControllerReporter(cloud_url, identity, lambda: counts[-1], period_s=0.01)
         reporting = asyncio.create_task(edge.run())
         await until(lambda: len(arrived) == 1)

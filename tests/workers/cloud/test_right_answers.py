@@ -13,12 +13,10 @@ from typing import Any
 import cv2
 import httpx
 import numpy as np
-import openvino as ov
 import pytest
-from openvino import opset13 as op
 
 from sedna_py.protocol.open_inference.pictures import decode_detections, encode_picture_request
-from tests.workers.inference.tiny_models import named
+from tests.workers.inference.tiny_models import MeanColour
 from workers.inference.engine import EngineOptions
 from workers.inference.predictor import HookPredictor
 
@@ -26,22 +24,6 @@ pytestmark = pytest.mark.timeout(600)
 
 REQUESTS = int(os.environ.get("SEDNA_RIGHT_ANSWERS", "1000"))
 CLIENTS = 64
-
-
-class MeanColour:
-    """Hooks around a network that gives the mean of each colour of a picture of 12 x 36, as a row of six numbers."""
-
-    def load(self, model_url: str) -> ov.Model:
-        picture = named(op.parameter([1, 12, 36, 3], np.uint8, name="picture"), "picture")
-        means = op.reduce_mean(op.convert(picture, np.float32), op.constant(np.array([1, 2])), keep_dims=False)
-        return ov.Model([op.result(named(means, "means"))], [picture])
-
-    def preprocess(self, frame: Any) -> Any:
-        return {"picture": frame[None]}, None
-
-    def postprocess(self, outputs: Any, meta: Any) -> Any:
-        blue, green, red = (float(value) for value in outputs["means"][0])
-        return [[red, green, blue, 0.0, 0.0, 0.0]]
 
 
 def colour_of(number: int) -> tuple[int, int, int]:

@@ -17,9 +17,10 @@ from sedna_py.decision_log import DecisionRecord
 from sedna_py.decision_log import Path as AnswerPath
 from sedna_py.errors import SettingsError
 from sedna_py.protocol.causes import OffloadCause
+from tests.environments import NoEnvironment
 from tests.workers.edge.fakes import log_of, until
 from tests.workers.edge.programs import START_S, free_port, pictures, wait_log
-from tests.workers.foreign_python import CLEAN, INSTALL_S, NoForeignPython, foreign_python
+from tests.workers.foreign_python import CLEAN, INSTALL_S, foreign_python
 from workers.edge.parts import build_offloader
 from workers.settings import EdgeSettings
 
@@ -83,7 +84,7 @@ def test_hard_frames_get_the_servers_boxes_and_keep_the_edges_when_it_is_gone(
     environment, make_command = SERVERS[name]
     try:
         python = foreign_python(environment)
-    except NoForeignPython as error:
+    except NoEnvironment as error:
         tier_unavailable("Open Inference server", str(error))
     folder, port, log = tmp_path / "server", free_port(), tmp_path / "d.jsonl"
     folder.mkdir()

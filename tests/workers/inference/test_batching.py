@@ -14,7 +14,7 @@ import pytest
 from openvino import opset13 as op
 
 from sedna_py.errors import ModelError
-from tests.workers.inference.tiny_models import named, save_colour_detector
+from tests.workers.inference.tiny_models import MeanColour, named, save_colour_detector
 from workers.inference.batching import BatchingEngine, with_batch
 from workers.inference.engine import EngineOptions, compile_model
 from workers.inference.predictor import HookPredictor, create_predictor
@@ -103,32 +103,18 @@ def test_closing_answers_what_is_in_the_line(start: Callable[..., BatchingEngine
     assert not [thread for thread in threading.enumerate() if thread.name == "infer"]
 
 
-class Colours:
-    """Hooks around a network that gives the mean of each colour, of pictures of 12 x 36."""
-
-    def load(self, model_url: str) -> ov.Model:
-        picture = named(op.parameter([1, 12, 36, 3], np.uint8, name="picture"), "picture")
-        means = op.reduce_mean(op.convert(picture, np.float32), op.constant(np.array([1, 2])), keep_dims=False)
-        return ov.Model([op.result(named(means, "means"))], [picture])
-
-    def preprocess(self, frame: Any) -> Any:
-        return {"picture": frame[None]}, None
-
-    def postprocess(self, outputs: Any, meta: Any) -> Any:
-        return [outputs["means"].argmax()]
-
-
 def test_many_threads_each_get_the_answer_to_their_own_picture() -> None:
     sizes: list[int] = []
-    predictor = HookPredictor(Colours(), "", EngineOptions(batch_size=4, batch_delay_s=0.01))  # type: ignore[arg-type]
+    predictor = HookPredictor(MeanColour(), "", EngineOptions(batch_size=4, batch_delay_s=0.01))  # type: ignore[arg-type]
     predictor.batch_sizes = sizes.append
 
     def one(number: int) -> bool:
         frame = np.zeros((12, 36, 3), np.uint8)
-        frame[..., number % 3] = 255
+        frame[..., 2 - number % 3] = number % 256  # BGR
         done: Future[Any] = Future()
         predictor.submit(frame, done.set_result)
-        return done.result(20) == [number % 3]
+        [row] = done.result(20)
+        return row[number % 3] == number % 256
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(one, range(300)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -60,6 +61,22 @@ def save_yolo_colour_detector(folder: Path, model_info: Mapping[str, object]) ->
     folder.mkdir(parents=True, exist_ok=True)
     ov.save_model(model, str(folder / "model.xml"))
     return folder / "model.xml"
+
+
+class MeanColour:
+    """Hooks around a network that gives the mean of each colour of a picture of 12 x 36, as a row of six numbers."""
+
+    def load(self, model_url: str) -> ov.Model:
+        picture = named(op.parameter([1, 12, 36, 3], np.uint8, name="picture"), "picture")
+        means = op.reduce_mean(op.convert(picture, np.float32), op.constant(np.array([1, 2])), keep_dims=False)
+        return ov.Model([op.result(named(means, "means"))], [picture])
+
+    def preprocess(self, frame: Any) -> Any:
+        return {"picture": frame[None]}, None
+
+    def postprocess(self, outputs: Any, meta: Any) -> Any:
+        blue, green, red = (float(value) for value in outputs["means"][0])
+        return [[red, green, blue, 0.0, 0.0, 0.0]]
 
 
 def save_onnx_colour_detector(folder: Path) -> Path:

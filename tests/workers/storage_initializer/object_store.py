@@ -6,26 +6,19 @@ be installed side by side. The environment is made once, in the cache, in about 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.binaries import cache_home
+from tests.environments import environment
 
 PACKAGES = ("moto[s3]==5.2.5", "flask>=3.1", "flask-cors>=6.0")
 PROGRAM = Path(__file__).with_name("moto_server.py")
 INSTALL_S = 100
-
-
-class NoObjectStore(Exception):
-    """The environment cannot be made here."""
 
 
 @dataclass(frozen=True)
@@ -36,35 +29,10 @@ class Store:
     users: Mapping[str, Mapping[str, str]]
 
 
-def environment() -> Path:
-    """Return the Python that has the server; make its environment if there is none. Raises NoObjectStore."""
-    cache = cache_home(os.environ)
-    cache.mkdir(parents=True, exist_ok=True)
-    version = "".join(str(part) for part in sys.version_info[:2])
-    directory = cache / f"moto-5.2.5-py{version}"
-    python = directory / "bin" / "python"
-    with (cache / "moto.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (directory / "complete").exists():
-            shutil.rmtree(directory, ignore_errors=True)
-            _command(sys.executable, "-m", "venv", str(directory))
-            _command(str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", *PACKAGES)
-            (directory / "complete").touch()
-    return python
-
-
-def _command(*command: str) -> None:
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_S)
-    except (subprocess.SubprocessError, OSError) as error:
-        lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
-        raise NoObjectStore(f"{' '.join(command[1:4])}: {lines[-1] if lines else error}") from error
-
-
 @contextmanager
 def serving(objects: Mapping[str, bytes]) -> Iterator[Store]:
     """Serve a bucket `models` with these objects, and parts.bin of 10 MiB that was uploaded in parts."""
-    command = [str(environment()), str(PROGRAM)]
+    command = [str(environment("moto", PACKAGES, INSTALL_S)), str(PROGRAM)]
     # Nothing of this machine's AWS settings, and no proxy, may come between.
     variables = {"PATH": os.environ.get("PATH", ""), "HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"}
     with subprocess.Popen(

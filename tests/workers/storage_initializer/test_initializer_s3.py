@@ -10,8 +10,9 @@ from typing import NoReturn
 
 import pytest
 
+from tests.environments import NoEnvironment
 from tests.workers.storage_initializer.conftest import Program, WebServer, body, dripping, sha256, status, torn
-from tests.workers.storage_initializer.object_store import NoObjectStore, Store, serving
+from tests.workers.storage_initializer.object_store import Store, serving
 
 MODEL = b"model" * 1000
 
@@ -45,7 +46,7 @@ def store(tier_unavailable: Callable[[str, str], NoReturn]) -> Iterator[Store]:
     try:
         with serving(OBJECTS) as running:
             yield running
-    except NoObjectStore as error:
+    except NoEnvironment as error:
         tier_unavailable("S3", str(error))
 
 
