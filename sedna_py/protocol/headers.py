@@ -96,6 +96,8 @@ def parse_server_timing(header: str | None) -> dict[str, float]:
 
 
 def _printable(text: str) -> str:
+    if len(text) <= MAX_ID_CHARS and text.isascii() and text.isprintable():  # as nearly all of them
+        return text.strip()
     return "".join(char for char in text[: 4 * MAX_ID_CHARS] if " " <= char <= "~").strip()[:MAX_ID_CHARS].rstrip()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sedna_py.errors import SednaError
-from workers.cloud.drain_rate import DrainRate
+from workers.cloud.service_time import ServiceTime
 from workers.cloud.waiting_line import WaitingLine
 
 
@@ -33,7 +33,7 @@ class Admission:
         self._concurrency = concurrency
         self._max_wait_s = max_wait_s or math.inf
         self._line: WaitingLine[asyncio.Future[None]] = WaitingLine(waiting)
-        self._rate = DrainRate()
+        self._service = ServiceTime()
         self._clock = clock
         self.in_flight = 0
 
@@ -53,19 +53,19 @@ class Admission:
             return
         if not self._line.takes(urgent=urgent):
             raise Refused(f"{len(self._line)} requests are waiting already", self._retry_after())
-        wait_s = self._rate.wait_s(len(self._line) + 1)
+        wait_s = self._service.wait_s(len(self._line) + 1, self._concurrency)
         if wait_s > min(self._max_wait_s, left_s):
             raise Refused(f"it would wait for {wait_s * 1000:.0f} ms", self._retry_after())
 
-    async def enter(self, *, urgent: bool = True, left_s: float = math.inf) -> None:
-        """Take a slot, waiting in line for it; `left_s`: seconds to its deadline. Pair with `leave`.
+    async def enter(self, *, urgent: bool = True, left_s: float = math.inf) -> float:
+        """Take a slot, waiting in line for it; `left_s`: seconds to its deadline. Returns what `leave` is to be given.
 
         Raises Refused if there is no place in the line, or when it is lost to a request of the other class.
         """
         self.check(urgent=urgent, left_s=left_s)
         if self.has_room:
             self.in_flight += 1
-            return
+            return self._now()
         loop = asyncio.get_running_loop()
         called: asyncio.Future[None] = loop.create_future()
         loser = self._line.push(called, urgent=urgent)
@@ -79,6 +79,7 @@ class Admission:
             else:
                 self._line.remove(called)
             raise
+        return self._now()
 
     def resize(self, concurrency: int) -> None:
         """Change the number of slots; those who wait get the new ones, and none is taken away from who has one."""
@@ -87,11 +88,13 @@ class Admission:
             self.in_flight += 1
             self._pass_on()
 
-    def leave(self) -> None:
+    def leave(self, entered: float) -> None:
         """Give the slot back, to the first in line."""
-        now = (self._clock or asyncio.get_running_loop().time)()
-        self._rate.left(now, waiting=bool(len(self._line)))
+        self._service.left(self._now() - entered)
         self._pass_on()
+
+    def _now(self) -> float:
+        return (self._clock or asyncio.get_running_loop().time)()
 
     def _pass_on(self) -> None:
         while len(self._line) and self.in_flight <= self._concurrency:
@@ -102,7 +105,7 @@ class Admission:
         self.in_flight -= 1
 
     def _retry_after(self) -> int:
-        return max(1, min(math.ceil(self._rate.wait_s(len(self._line))), 60))
+        return max(1, min(math.ceil(self._service.wait_s(len(self._line), self._concurrency)), 60))
 
 
 class ByteBudget:

@@ -146,14 +146,14 @@ class BigModel:
             raise NotReady(self._reason or "the model is being loaded")
         arrived = time.perf_counter()
         admission = self.admission
-        await admission.enter(urgent=urgent, left_s=left_s)
+        entered = await admission.enter(urgent=urgent, left_s=left_s)
         predictor, stages.model_version = self._predictor, self.version  # they may be others by now
         stages.queue = time.perf_counter() - arrived
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
 
         def finish(answer: Any) -> None:
-            admission.leave()
+            admission.leave(entered)
             if not future.done():
                 future.set_result(answer)
 

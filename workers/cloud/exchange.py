@@ -49,6 +49,8 @@ _READ: Final = frozenset(
 )
 Fields = Iterable[tuple[bytes, bytes]]  # names in small letters, and values
 _SERVER_TIMING: Final = SERVER_TIMING.lower().encode()
+_FRAME_ID: Final = FRAME_ID.lower().encode()
+_REQUEST_ID: Final = REQUEST_ID.lower().encode()
 _CLOSE: Final = (b"connection", b"close")
 _ANY_ORIGIN: Final = (b"access-control-allow-origin", b"*")
 
@@ -266,10 +268,8 @@ def _known(fields: Fields) -> dict[str, str]:
 
 
 def _echo(about: RequestHeaders) -> list[tuple[bytes, bytes]]:
-    if not about.frame_id and not about.request_id:
-        return []
-    said = RequestHeaders(about.frame_id, about.request_id).render()
-    return [(name.lower().encode(), value.encode("latin-1")) for name, value in said.items()]
+    said = ((_FRAME_ID, about.frame_id), (_REQUEST_ID, about.request_id))
+    return [(name, value.encode("ascii")) for name, value in said if value]
 
 
 async def _send(send: Send, reply: Reply, more: list[tuple[bytes, bytes]]) -> None:

@@ -126,6 +126,8 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
         import uvloop
     except ImportError:  # on Windows
         return asyncio.new_event_loop()
+    # Else libuv sleeps after each connection that it accepts, so that other processes get some: here there are none.
+    os.environ.setdefault("UV_TCP_SINGLE_ACCEPT", "0")
     return uvloop.new_event_loop()
 
 

@@ -33,14 +33,14 @@ def test_first_come_first_served_and_one_more_is_refused() -> None:
         with pytest.raises(Refused, match="2 requests are waiting already") as caught:
             tasks[4].result()
         assert caught.value.retry_after_s == 1
-        admission.leave()
+        admission.leave(0.0)
         await settle()
         assert served == [0, 1, 2]
-        admission.leave()
+        admission.leave(0.0)
         await settle()
         assert served == [0, 1, 2, 3]
-        admission.leave()
-        admission.leave()
+        admission.leave(0.0)
+        admission.leave(0.0)
         assert counts(admission) == (0, 0)
 
     asyncio.run(scenario())
@@ -52,16 +52,16 @@ def test_nobody_overtakes_the_line() -> None:
         await admission.enter()
         first = asyncio.create_task(admission.enter())
         await settle()
-        admission.leave()
+        admission.leave(0.0)
         # The slot is free but promised: a newcomer takes a place in the line, not the slot.
         newcomer = asyncio.create_task(admission.enter())
         await settle()
         assert first.done()
         assert not newcomer.done()
-        admission.leave()
+        admission.leave(0.0)
         await settle()
         assert newcomer.done()
-        admission.leave()
+        admission.leave(0.0)
         assert counts(admission) == (0, 0)
 
     asyncio.run(scenario())
@@ -75,18 +75,18 @@ def test_who_gives_up_in_the_line_costs_no_slot(when: str) -> None:
         leaver, stayer = (asyncio.create_task(admission.enter()) for _ in range(2))
         await settle()
         if when == "just promised a slot":
-            admission.leave()
+            admission.leave(0.0)
             leaver.cancel()
         else:
             leaver.cancel()
             await settle()
             assert counts(admission) == (1, 1)
-            admission.leave()
+            admission.leave(0.0)
         await settle()
         assert leaver.cancelled()
         assert stayer.done()
         assert counts(admission) == (1, 0)
-        admission.leave()
+        admission.leave(0.0)
         await asyncio.wait_for(admission.enter(), 1)
         assert counts(admission) == (1, 0)
 
@@ -111,11 +111,11 @@ def test_urgent_requests_overtake_and_may_take_a_place() -> None:
             await audits[3]
         assert counts(admission) == (1, 4)
         for _ in range(4):
-            admission.leave()
+            admission.leave(0.0)
             await settle()
         assert served == ["u", "b0", "b1", "b2"]
         assert alarm.done()
-        admission.leave()
+        admission.leave(0.0)
         assert counts(admission) == (0, 0)
 
     asyncio.run(scenario())
@@ -131,7 +131,7 @@ def test_who_would_wait_too_long_is_told_at_once(bound: float, left: float, *, r
         await settle()
         for _ in range(10):  # one leaves every 10 ms
             now += 0.01
-            admission.leave()
+            admission.leave(now - 0.01)
             await settle()
         assert admission.waiting == 10  # the next one would wait for 110 ms
         if refused:
@@ -158,7 +158,7 @@ def test_who_is_refused_hears_when_the_line_will_be_gone() -> None:
             line = [asyncio.create_task(admission.enter()) for _ in range(3 - admission.waiting)]
             await settle()
             now += 1.5
-            admission.leave()
+            admission.leave(now - 1.5)
             await settle()
         line = [asyncio.create_task(admission.enter()) for _ in range(3 - admission.waiting)]
         await settle()

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from workers.cloud.drain_rate import DrainRate
+from workers.cloud.service_time import ServiceTime
 from workers.cloud.waiting_line import WaitingLine
 
 
@@ -85,22 +85,19 @@ def test_who_gives_up_is_gone() -> None:
         line.pop()
 
 
-def test_the_wait_is_the_line_times_the_interval_between_two_that_leave() -> None:
-    rate = DrainRate()
-    assert rate.wait_s(100) == 0  # nothing is known
-    for now in range(20):
-        rate.left(now * 0.02, waiting=True)
-    assert rate.wait_s(10) == pytest.approx(0.2)
-    for now in range(100):
-        rate.left(1 + now * 0.05, waiting=True)
-    assert rate.wait_s(10) == pytest.approx(0.5, rel=0.01)
+def test_the_wait_is_the_line_times_what_a_request_takes_shared_by_the_places() -> None:
+    service = ServiceTime()
+    assert service.wait_s(100, 1) == 0  # nothing is known
+    for _ in range(20):
+        service.left(0.02)
+    assert service.wait_s(10, 1) == pytest.approx(0.2)
+    assert service.wait_s(10, 4) == pytest.approx(0.05)
 
 
-def test_times_in_which_nobody_waited_say_nothing_of_the_rate() -> None:
-    rate = DrainRate()
-    for now in (0.0, 0.01, 0.02):
-        rate.left(now, waiting=True)
-    rate.left(0.03, waiting=False)
-    rate.left(3600.0, waiting=True)
-    rate.left(3600.01, waiting=True)
-    assert rate.wait_s(1) == pytest.approx(0.01)
+def test_a_bad_time_is_forgotten() -> None:
+    service = ServiceTime()
+    for _ in range(50):
+        service.left(5.0)
+    for _ in range(60):
+        service.left(0.01)
+    assert service.wait_s(1, 1) == pytest.approx(0.01, rel=1)
