@@ -293,17 +293,17 @@ class Order:
 def test_who_would_wait_longer_than_the_worker_allows_is_refused(serve: Callable[..., Any]) -> None:
     worker = serve(Slow(), concurrency=1, waiting=50, wait_s=0.2)
     answers = asyncio.run(ask_at_once(worker, 40))
-    assert answers[200] >= 10  # those before the worker knew its rate, and those that fitted
+    assert answers[200] >= 2  # those before the worker knew how long it takes, and those that fitted
     later = asyncio.run(ask_at_once(worker, 40))
-    assert 5 <= later[200] <= 15  # 20 ms each
+    assert 2 <= later[200] <= 30  # 50 ms each, and some have gone by the time that the last ones come
     assert later[429] == 40 - later[200]
 
 
 class Slow:
-    """20 ms of work."""
+    """50 ms of work."""
 
     def predict(self, data: Any) -> Any:
-        time.sleep(0.02)
+        time.sleep(0.05)
         return [0]
 
 
