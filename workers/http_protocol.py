@@ -61,12 +61,7 @@ class WorkerProtocol(HttpToolsProtocol):
         if reply is None:
             return False
         self.cycle = _Refused()  # type: ignore[assignment]  # what comes of the body is thrown away
-        fields = [
-            *self.server_state.default_headers,
-            (b"content-type", reply.media_type),
-            (b"content-length", str(len(reply.body)).encode()),
-            *reply.headers,
-        ]
+        fields = [*self.server_state.default_headers, *reply.fields()]
         head = b"".join([STATUS_LINE[reply.status], *(b"%s: %s\r\n" % field for field in fields), b"\r\n"])
         self.transport.write(head + reply.body)
         self.on_response_complete()
@@ -85,9 +80,10 @@ class Reply(Protocol):
     """An answer as the application gives it."""
 
     body: bytes
-    media_type: bytes
     status: int
-    headers: list[tuple[bytes, bytes]]
+
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """Return its headers."""
 
 
 Refuse = Callable[[bytes, list[tuple[bytes, bytes]]], Reply | None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -10,14 +9,14 @@ from urllib.parse import quote, urlsplit
 from sedna_py.errors import SettingsError
 from sedna_py.load_test.options import LoadOptions, Priority, Target
 from sedna_py.protocol import sedna_json
-from sedna_py.protocol.headers import DEADLINE_MS
+from sedna_py.protocol.headers import DEADLINE_MS, PRIORITY
 from sedna_py.protocol.media_types import JPEG, JSON
+from sedna_py.protocol.open_inference.binary_form import CONTENT_TYPE, HEADER_LENGTH
+from sedna_py.protocol.open_inference.request import InferRequest, encode_request
+from sedna_py.protocol.open_inference.tensors import Tensor
 from sedna_py.settings import redact
 
-PRIORITY: Final = "Priority"  # RFC 9218
 _URGENCY: Final = {Priority.URGENT: "u=1", Priority.BACKGROUND: "u=5"}
-_TENSOR_HEADER: Final = "Inference-Header-Content-Length"
-_BINARY: Final = "application/octet-stream"
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -66,14 +65,9 @@ def build_requests(options: LoadOptions, address: Address) -> list[bytes]:
 
 
 def _tensor_body(name: str, element: bytes) -> tuple[bytes, dict[str, str]]:
-    """Return body and headers of an inference request with one BYTES tensor of one element.
-
-    The binary tensor data extension: a JSON object, behind it the elements, each with its length in four bytes, little-endian.
-    """
-    binary = len(element).to_bytes(4, "little") + element
-    tensor = {"name": name, "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": len(binary)}}
-    head = json.dumps({"inputs": [tensor]}, separators=(",", ":")).encode()
-    return head + binary, {"Content-Type": _BINARY, _TENSOR_HEADER: str(len(head))}
+    """Return body and headers of an inference request with one BYTES tensor of one element, in the binary form."""
+    body, header_length = encode_request(InferRequest((Tensor.of_bytes(name, [element]),)), binary=True)
+    return body, {"Content-Type": CONTENT_TYPE, HEADER_LENGTH: str(header_length)}
 
 
 def _request(options: LoadOptions, address: Address, path: str, body: bytes, headers: dict[str, str]) -> bytes:

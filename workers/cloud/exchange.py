@@ -25,6 +25,7 @@ from sedna_py.protocol.headers import (
     TRACEPARENT,
     RequestHeaders,
 )
+from sedna_py.protocol.open_inference.binary_form import HEADER_LENGTH
 from workers.cloud.admission import Account, ByteBudget, Refused
 from workers.cloud.big_model import BigModel, NotReady
 from workers.cloud.failures import Failure, failure_of
@@ -39,7 +40,7 @@ _READ: Final = frozenset(
         "Content-Length",
         "Content-Encoding",
         "Origin",
-        "Inference-Header-Content-Length",
+        HEADER_LENGTH,
         FRAME_ID,
         REQUEST_ID,
         DEADLINE_MS,
@@ -87,6 +88,11 @@ class Reply:
     status: int = 200
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """Return all headers, those of the body among them."""
+        size = str(len(self.body)).encode()
+        return [(b"content-type", self.media_type), (b"content-length", size), *self.headers]
+
 
 class Dialect(Protocol):
     """How one protocol asks and is answered."""
@@ -131,11 +137,8 @@ class Exchange:
                 reply = await self._ask(headers, about, stages, begun, receive, scope)
             except asyncio.CancelledError:
                 # Its client has gone; or the server's time for draining is over, and the client must hear of that, too.
-                failure = failure_of(
-                    ClientDisconnect()
-                    if client.came_back(asyncio.current_task())
-                    else NotReady("the worker is shutting down")
-                )
+                ended: Exception = NotReady("the worker is shutting down")
+                failure = failure_of(ClientDisconnect() if client.left else ended)
                 outcome, reply = failure.cause, self._dialect.refuse(failure)
             except Exception as error:  # noqa: BLE001 - the client must hear of it, and the worker must live on
                 failure = failure_of(error)
@@ -249,18 +252,12 @@ class _Client:
 
     def __init__(self, task: asyncio.Task[Any] | None) -> None:
         self._task = task
-        self._left = False
+        self.left = False
 
     def leave(self) -> None:
-        self._left = True
+        self.left = True
         if self._task is not None:
             self._task.cancel()
-
-    def came_back(self, task: asyncio.Task[Any] | None) -> bool:
-        """Return whether it was the client that ended the work; the task lives on then, to count it."""
-        if self._left and task is not None:
-            task.uncancel()
-        return self._left
 
 
 def _known(fields: Fields) -> dict[str, str]:
@@ -273,7 +270,5 @@ def _echo(about: RequestHeaders) -> list[tuple[bytes, bytes]]:
 
 
 async def _send(send: Send, reply: Reply, more: list[tuple[bytes, bytes]]) -> None:
-    size = str(len(reply.body)).encode()
-    headers = [(b"content-type", reply.media_type), (b"content-length", size), *reply.headers, *more]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.start", "status": reply.status, "headers": [*reply.fields(), *more]})
     await send({"type": "http.response.body", "body": reply.body})

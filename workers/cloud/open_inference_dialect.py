@@ -13,7 +13,7 @@ from starlette.types import Scope
 from sedna_py.errors import EstimatorError
 from sedna_py.protocol.media_types import JPEG, JSON
 from sedna_py.protocol.open_inference import json_form
-from sedna_py.protocol.open_inference.binary_form import parse_header_length
+from sedna_py.protocol.open_inference.binary_form import CONTENT_TYPE, HEADER_LENGTH, parse_header_length
 from sedna_py.protocol.open_inference.metadata import error_document
 from sedna_py.protocol.open_inference.pictures import IMAGE
 from sedna_py.protocol.open_inference.request import InferRequest, decode_request
@@ -24,11 +24,9 @@ from workers.cloud.failures import Failure
 from workers.cloud.open_inference import Picture, check_outputs, has_texts, read_pictures, read_texts, write_results
 from workers.cloud.stages import NAMES, Stages
 
-HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 MAX_PICTURES: Final = 64
 _LONG_TEXT: Final = 32 * 1024  # bytes of JSON
 _LONG_AT_ONCE: Final = 2
-_OCTETS: Final = b"application/octet-stream"
 _UNPROCESSABLE: Final = 422
 _BAD_REQUEST: Final = 400
 
@@ -129,7 +127,7 @@ class OpenInferenceDialect:
         body, length = encode_response(response, binary)
         if length is None:
             return Reply(body)
-        return Reply(body, _OCTETS, headers=[(HEADER_LENGTH.lower().encode(), str(length).encode())])
+        return Reply(body, CONTENT_TYPE.encode(), headers=[(HEADER_LENGTH.lower().encode(), str(length).encode())])
 
 
 def _asked(picture: Picture) -> Asked:

@@ -12,9 +12,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from sedna_py import __version__
-from sedna_py.errors import BodyTooLarge, ProtocolError
+from sedna_py.errors import ProtocolError
 from sedna_py.protocol.media_types import JSON
 from sedna_py.protocol.open_inference import json_form
+from sedna_py.protocol.open_inference.binary_form import CONTENT_TYPE
 from sedna_py.protocol.open_inference.metadata import (
     IndexEntry,
     error_document,
@@ -29,6 +30,7 @@ from workers.cloud.big_model import BigModel, UnknownModel
 from workers.cloud.open_inference import DATA, OUTPUTS, model_metadata
 from workers.cloud.open_inference_dialect import OpenInferenceDialect
 from workers.cloud.routes import AsgiResponse
+from workers.cloud.small_body import read_bounded
 
 SERVER: Final = "sedna-py"
 _MAX_INDEX_BYTES: Final = 4096
@@ -68,7 +70,7 @@ _INFER_SCHEMA: Final[dict[str, Any]] = {
 _INFER_DOC: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
-        "content": {JSON: {"schema": _INFER_SCHEMA}, "application/octet-stream": {}},
+        "content": {JSON: {"schema": _INFER_SCHEMA}, CONTENT_TYPE: {}},
     }
 }
 _INDEX_DOC: Final[dict[str, Any]] = {
@@ -103,7 +105,8 @@ def open_inference_routes(model: BigModel, name: str, dialect: OpenInferenceDial
 
     @routes.get("/v2/health/ready")
     async def ready() -> Response:
-        return document(server_ready(model.not_ready() is None), 200 if model.not_ready() is None else 503)
+        is_ready = model.not_ready() is None
+        return document(server_ready(is_ready), 200 if is_ready else 503)
 
     def about(path: dict[str, Any], answer: Callable[[], Response]) -> Response:
         try:
@@ -169,12 +172,7 @@ def document(content: object, status: int = 200, headers: Mapping[str, str] | No
 
 
 async def _read(request: Request) -> bytes:
-    body = bytearray()
     try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > _MAX_INDEX_BYTES:
-                raise BodyTooLarge(f"the body is larger than {_MAX_INDEX_BYTES} bytes; send none, or ready true")
+        return await read_bounded(request, _MAX_INDEX_BYTES, "the body", advice="send none, or ready true")
     except ClientDisconnect:
         return b""
-    return bytes(body)

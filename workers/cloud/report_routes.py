@@ -13,6 +13,7 @@ from sedna_py.errors import BodyTooLarge, MalformedBody
 from sedna_py.protocol.worker_report import MAX_REPORT_BYTES, RELAYED, ROUTE, answer_body, parse_report
 from workers.cloud.metrics import CloudMetrics
 from workers.cloud.report_relay import ReportRelay
+from workers.cloud.small_body import read_bounded
 
 _READ_S: Final = 5.0
 _CLOSE: Final = {"Connection": "close"}  # where the rest of the body is not worth waiting for
@@ -26,7 +27,7 @@ def report_routes(relay: ReportRelay, metrics: CloudMetrics, read_s: float = _RE
     async def report(name: str, request: Request) -> Response:
         try:
             async with asyncio.timeout(read_s):
-                body = await _read(request)
+                body = await read_bounded(request, MAX_REPORT_BYTES, "the report")
             parsed = parse_report(name, body)
         except MalformedBody as error:
             return refused(400, str(error))
@@ -46,12 +47,3 @@ def report_routes(relay: ReportRelay, metrics: CloudMetrics, read_s: float = _RE
         return JSONResponse(answer_body(status, message), status_code=status, headers=headers)
 
     return routes
-
-
-async def _read(request: Request) -> bytes:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_REPORT_BYTES:
-            raise BodyTooLarge(f"the report is larger than {MAX_REPORT_BYTES} bytes")
-    return bytes(body)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,6 +13,7 @@ from sedna_py.protocol.media_types import ACCEPTED, JSON
 from workers.cloud.big_model import BigModel, NotReady
 from workers.cloud.exchange import ExchangeLimits
 from workers.cloud.failures import failure_of
+from workers.cloud.sedna_dialect import refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,9 @@ def sedna_routes(model: BigModel, options: RouteOptions, predict: ASGIApp) -> AP
     async def model_info() -> Response:
         # A readiness probe asks here: upstream's server has this address, too.
         if (reason := model.not_ready()) is not None:
-            failure = failure_of(NotReady(reason))
-            body = orjson.dumps(sedna_json.error_body(failure.cause, failure.detail))
-            headers = {name.decode(): value.decode() for name, value in failure.headers()}
-            return Response(body, failure.status, headers, JSON)
+            reply = refusal(failure_of(NotReady(reason)))
+            headers = {name.decode(): value.decode() for name, value in reply.headers}
+            return Response(reply.body, reply.status, headers, JSON)
         return JSONResponse(sedna_json.service_infos(options.prefix))
 
     @routes.post(

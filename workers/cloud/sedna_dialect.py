@@ -38,8 +38,13 @@ class SednaDialect:
 
     def refuse(self, failure: Failure) -> Reply:
         """Say it as upstream's framework does, with a cause to count by."""
-        body = orjson.dumps(sedna_json.error_body(failure.cause, failure.detail))
-        return Reply(body, status=failure.status, headers=failure.headers())
+        return refusal(failure)
+
+
+def refusal(failure: Failure) -> Reply:
+    """Return what a client of Sedna's protocol is told of a failure."""
+    body = orjson.dumps(sedna_json.error_body(failure.cause, failure.detail))
+    return Reply(body, status=failure.status, headers=failure.headers())
 
 
 def encode_result(result: list[Any]) -> bytes:
