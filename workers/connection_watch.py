@@ -1,12 +1,14 @@
-"""Tells whoever answers a request that its client has gone.
+"""What whoever answers a request would know of its connection, and ASGI does not say.
 
-ASGI says so only to who asks (`receive`), which takes a task beside each request; this is a call from the connection itself.
+That its client has gone: ASGI says so only to who asks (`receive`), which takes a task beside each request; this is a call from
+the connection itself. And that head and body of the answer are all there is: ASGI has them in two messages, which would be two
+packets and two system calls at each end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
 EXTENSION: Final = "sedna.connection"  # in the scope's `extensions`
@@ -15,9 +17,11 @@ EXTENSION: Final = "sedna.connection"  # in the scope's `extensions`
 class ConnectionWatch:
     """One connection; its requests are answered one after the other."""
 
-    __slots__ = ("_lost", "_tell")
+    __slots__ = ("_lost", "_tell", "writing_at_once")
 
-    def __init__(self) -> None:
+    def __init__(self, writing_at_once: Callable[[], AbstractContextManager[object]] = nullcontext) -> None:
+        """`writing_at_once` gives a context in which what is written is kept, to go out as one at its end."""
+        self.writing_at_once = writing_at_once
         self._tell: Callable[[], object] | None = None
         self._lost = False
 

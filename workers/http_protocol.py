@@ -1,4 +1,4 @@
-"""A reply that reaches a client who is still sending.
+"""The worker's HTTP: uvicorn's, with replies that reach a client who is still sending, in one piece, and few timers.
 
 A socket that is closed with bytes nobody has read is reset by the kernel, and the reset may overtake the reply on the client's
 side: it would see a broken connection instead of the status that says why. So the connection is closed in one direction first
@@ -8,7 +8,8 @@ side: it would see a broken connection instead of the status that says why. So t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -23,17 +24,47 @@ class WorkerProtocol(HttpToolsProtocol):
     """uvicorn's HTTP, with connections that linger where the request was not read to its end, and that can be watched."""
 
     _unreadable = False
+    _idle_since: float | None = None  # by the event loop's clock; None while a request is under way
+    _idle_timer: asyncio.TimerHandle | None = None
     _watch: ConnectionWatch
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection."""
-        self._watch = ConnectionWatch()
-        super().connection_made(_LingeringTransport(transport, self, self._has_more))  # type: ignore[arg-type]
+        lingering = _LingeringTransport(transport, self, self._has_more)
+        self._watch = ConnectionWatch(lingering.writing_at_once)
+        super().connection_made(lingering)  # type: ignore[arg-type]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever answers on it."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         super().connection_lost(exc)
         self._watch.lost()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        self._idle_since = None
+        super().data_received(data)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, with one timer for the whole connection where uvicorn has one for each request."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        self._idle_timer = None
+        now = self.loop.time()
+        left = self.timeout_keep_alive - (now - (now if self._idle_since is None else self._idle_since))
+        if left <= 0:
+            self.timeout_keep_alive_handler()
+        else:
+            self._idle_timer = self.loop.call_later(left, self._close_if_idle)
 
     def on_message_begin(self) -> None:
         """Begin a request; its scope carries the connection's watch."""
@@ -103,16 +134,36 @@ class _Refused:
 
 
 class _LingeringTransport:
-    """An asyncio transport with another `close`."""
+    """An asyncio transport with another `close`, and with a `write` that can be made to wait for more."""
 
     def __init__(self, transport: asyncio.Transport, protocol: asyncio.Protocol, has_more: Callable[[], bool]) -> None:
         self._transport = transport
         self._protocol = protocol
         self._has_more = has_more
         self._lingering = False
+        self._kept: list[bytes] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if self._kept is None:
+            self._transport.write(data)
+        else:
+            self._kept.append(data)
+
+    @contextmanager
+    def writing_at_once(self) -> Iterator[None]:
+        self._kept = []
+        try:
+            yield
+        finally:
+            self._flush()
+
+    def _flush(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept:
+            self._transport.write(b"".join(kept))
 
     def is_closing(self) -> bool:
         return self._lingering or self._transport.is_closing()
@@ -120,6 +171,7 @@ class _LingeringTransport:
     def close(self) -> None:
         if self.is_closing():
             return
+        self._flush()
         if not self._has_more():
             self._transport.close()
             return

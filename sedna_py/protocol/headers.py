@@ -56,7 +56,13 @@ class RequestHeaders:
         Ids lose unprintable characters and are cut; a bad traceparent or priority is ignored, as their standards demand.
         Raises MalformedBody for a bad deadline.
         """
-        found = {name.lower(): value for name, value in headers.items()}
+        return cls.parse_lowered({name.lower(): value for name, value in headers.items()})
+
+    @classmethod
+    def parse_lowered(cls, found: Mapping[str, str]) -> RequestHeaders:
+        """Read headers whose names are in small letters already, as servers have them; else as `parse`."""
+        if not _KNOWN & found.keys():
+            return _NOTHING_SAID
         traceparent = found.get(TRACEPARENT, "").strip()
         return cls(
             frame_id=_printable(found.get(FRAME_ID.lower(), "")),
@@ -76,6 +82,10 @@ class RequestHeaders:
             PRIORITY: "" if self.urgent else f"u={_LAST_URGENT + 1}",
         }
         return {name: value for name, value in rendered.items() if value}
+
+
+_KNOWN: Final = frozenset(name.lower() for name in (FRAME_ID, REQUEST_ID, DEADLINE_MS, TRACEPARENT, PRIORITY))
+_NOTHING_SAID: Final = RequestHeaders()
 
 
 def new_request_id() -> str:

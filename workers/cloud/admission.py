@@ -6,10 +6,13 @@ import asyncio
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from sedna_py.errors import SednaError
 from workers.cloud.service_time import ServiceTime
 from workers.cloud.waiting_line import WaitingLine
+
+PRESSING_S: Final = 0.1  # of waiting: a request with a deadline so short is seldom
 
 
 class Refused(SednaError):
@@ -32,6 +35,7 @@ class Admission:
     ) -> None:
         self._concurrency = concurrency
         self._max_wait_s = max_wait_s or math.inf
+        self._tolerable_s = min(self._max_wait_s, PRESSING_S)
         self._line: WaitingLine[asyncio.Future[None]] = WaitingLine(waiting)
         self._service = ServiceTime()
         self._clock = clock
@@ -46,6 +50,12 @@ class Admission:
     def has_room(self) -> bool:
         """Whether a request that came now would wait for nothing."""
         return self.in_flight < self._concurrency and not len(self._line)
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether a request may be refused: the line is nearly full, or the wait so long that a bound may be shorter."""
+        wait_s = self._service.wait_s(len(self._line) + 1, self._concurrency)
+        return not self._line.takes(urgent=False) or not self._line.takes(urgent=True) or wait_s > self._tolerable_s
 
     def check(self, *, urgent: bool = True, left_s: float = math.inf) -> None:
         """Raise Refused if `enter` would now; for who can spare itself the work before it."""
@@ -94,7 +104,9 @@ class Admission:
         self._pass_on()
 
     def _now(self) -> float:
-        return (self._clock or asyncio.get_running_loop().time)()
+        if self._clock is None:
+            self._clock = asyncio.get_running_loop().time
+        return self._clock()
 
     def _pass_on(self) -> None:
         while len(self._line) and self.in_flight <= self._concurrency:

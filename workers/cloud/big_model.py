@@ -123,9 +123,9 @@ class BigModel:
             self._predictor.close()
 
     @property
-    def has_room(self) -> bool:
-        """Whether a request that came now would wait for nothing; without a model it would not wait, either."""
-        return self._predictor is None or self.admission.has_room
+    def is_pressed(self) -> bool:
+        """Whether a request that came now may be refused for want of room; without a model it is refused for that."""
+        return self._predictor is not None and not self.admission.has_room and self.admission.is_pressed
 
     def check_room(self, *, urgent: bool, left_s: float) -> None:
         """Raise Refused if a request that came now would be; before its body is read."""

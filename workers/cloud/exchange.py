@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -28,6 +28,7 @@ from sedna_py.protocol.headers import (
 from sedna_py.protocol.open_inference.binary_form import HEADER_LENGTH
 from workers.cloud.admission import Account, ByteBudget, Refused
 from workers.cloud.big_model import BigModel, NotReady
+from workers.cloud.deadlines import Deadlines
 from workers.cloud.failures import Failure, failure_of
 from workers.cloud.handled import Handled, Observer
 from workers.cloud.stages import Stages
@@ -73,10 +74,11 @@ class Question:
     body: bytes
     stages: Stages
     deadline: float  # by the event loop's clock
+    clock: Callable[[], float]  # that one
 
     def left_s(self) -> float:
         """Return the seconds to the deadline."""
-        return self.deadline - asyncio.get_running_loop().time()
+        return self.deadline - self.clock()
 
 
 @dataclass(slots=True)
@@ -120,37 +122,43 @@ class Exchange:
         self._limits = limits
         self._dialect = dialect
         self._bytes = budget
+        self._deadlines = Deadlines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         begun, begun_at = time.perf_counter(), time.time()
-        self._model.last_asked = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
+        now = self._model.last_asked = clock()
         stages = Stages()
         headers = _known(scope["headers"])
         echoed: list[tuple[bytes, bytes]] = []
         outcome, close, about = "ok", False, RequestHeaders()
-        client = _Client(asyncio.current_task())
-        with connection_of(scope).telling(client.leave):
+        ending = _Ending(asyncio.current_task())
+        connection = connection_of(scope)
+        with connection.telling(ending.client_left):
             try:
-                about = RequestHeaders.parse(headers)
+                about = RequestHeaders.parse_lowered(headers)
                 echoed = _echo(about)
-                reply = await self._ask(headers, about, stages, begun, receive, scope)
+                deadline = now + self._timeout(about)
+                with self._deadlines.calling(deadline, ending.time_is_over):
+                    question = Question(headers, about, b"", stages, deadline, clock)
+                    reply = await self._ask(question, begun, receive, scope)
             except asyncio.CancelledError:
-                # Its client has gone; or the server's time for draining is over, and the client must hear of that, too.
-                ended: Exception = NotReady("the worker is shutting down")
-                failure = failure_of(ClientDisconnect() if client.left else ended)
+                # Who is told of nothing was cancelled by the server: the time for draining is over.
+                failure = failure_of(ending.why or NotReady("the worker is shutting down"))
                 outcome, reply = failure.cause, self._dialect.refuse(failure)
+                # Else the rest of a slow body would keep the connection open for ever.
+                close = isinstance(ending.why, TimeoutError) and not stages.read
             except Exception as error:  # noqa: BLE001 - the client must hear of it, and the worker must live on
                 failure = failure_of(error)
                 outcome, reply = failure.cause, self._dialect.refuse(failure)
-                # Else the rest of a slow body would keep the connection open for ever.
-                close = isinstance(error, TimeoutError) and not stages.read
         if "origin" in headers:  # upstream's server is open to pages of every origin
             echoed.append(_ANY_ORIGIN)
         if close or self._model.draining:
             echoed.append(_CLOSE)
         echoed.append((_SERVER_TIMING, stages.server_timing()))
-        await _send(send, reply, echoed)
+        with connection.writing_at_once():
+            await _send(send, reply, echoed)
         ended_at = begun_at + time.perf_counter() - begun
         sizes = (stages.bytes_read, len(reply.body))
         self._tell(Handled(scope["path"], reply.status, outcome, about, stages, begun_at, ended_at, sizes))
@@ -161,11 +169,11 @@ class Exchange:
         Under ten times the load that a worker can bear nine of ten requests are refused: whatever that costs is taken from the
         tenth. So the connection asks here before it makes a request of what came; nothing is awaited.
         """
-        if self._model.has_room or self._model.draining:
+        if not self._model.is_pressed or self._model.draining:
             return None
         headers, begun = _known(fields), time.time()
         try:
-            about = RequestHeaders.parse(headers)
+            about = RequestHeaders.parse_lowered(headers)
             self._check_head(headers)
             self._model.check_room(urgent=about.urgent, left_s=self._timeout(about))
         except Refused as error:
@@ -193,25 +201,14 @@ class Exchange:
         for observe in self._observers:
             observe(handled)
 
-    async def _ask(
-        self,
-        headers: dict[str, str],
-        about: RequestHeaders,
-        stages: Stages,
-        begun: float,
-        receive: Receive,
-        scope: Scope,
-    ) -> Reply:
-        timeout = self._timeout(about)
-        deadline = asyncio.get_running_loop().time() + timeout
-        self._check_head(headers)
-        self._model.check_room(urgent=about.urgent, left_s=timeout)
+    async def _ask(self, question: Question, begun: float, receive: Receive, scope: Scope) -> Reply:
+        self._check_head(question.headers)
+        self._model.check_room(urgent=question.about.urgent, left_s=question.left_s())
         with self._bytes.account() as account:
-            async with asyncio.timeout_at(deadline):
-                body = await self._read(receive, account)
-                stages.read = time.perf_counter() - begun
-                stages.bytes_read = len(body)
-                return await self._dialect.answer(Question(headers, about, body, stages, deadline), scope)
+            question.body = await self._read(receive, account)
+            question.stages.read = time.perf_counter() - begun
+            question.stages.bytes_read = len(question.body)
+            return await self._dialect.answer(question, scope)
 
     def _check_head(self, headers: Mapping[str, str]) -> None:
         encoding = headers.get("content-encoding", "identity")
@@ -247,17 +244,28 @@ class Exchange:
         return BodyTooLarge(f"the body is larger than {limit} bytes; send a JPEG, or raise MAX_BODY_BYTES")
 
 
-class _Client:
-    """Ends the work on a request whose client has gone."""
+class _Ending:
+    """Ends the work on a request that nobody waits for any more; `why` is the first reason."""
+
+    __slots__ = ("_task", "why")
 
     def __init__(self, task: asyncio.Task[Any] | None) -> None:
         self._task = task
-        self.left = False
+        self.why: Exception | None = None
 
-    def leave(self) -> None:
-        self.left = True
-        if self._task is not None:
-            self._task.cancel()
+    def client_left(self) -> None:
+        """The connection is gone."""
+        self._end(ClientDisconnect())
+
+    def time_is_over(self) -> None:
+        """The deadline has passed."""
+        self._end(TimeoutError())
+
+    def _end(self, why: Exception) -> None:
+        if self.why is None:
+            self.why = why
+            if self._task is not None:
+                self._task.cancel()
 
 
 def _known(fields: Fields) -> dict[str, str]:

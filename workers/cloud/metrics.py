@@ -51,7 +51,7 @@ class CloudMetrics:
         )
         self._reports = Counter(names.CLOUD_REPORTS, "Reports of edge workers", ["outcome"], registry=r)
         self._reports_waiting = Gauge(names.CLOUD_REPORTS_WAITING, "Reports on their way to the controller", registry=r)
-        self._requests.labels("ok")
+        self._answered = self._requests.labels("ok")
 
     def watch(self, admission: Admission) -> None:
         """Read the queue's lengths when somebody asks."""
@@ -83,6 +83,6 @@ class CloudMetrics:
 
     def request_done(self, handled: Handled) -> None:
         """Count one request and what it spent its time on."""
-        self._requests.labels(handled.outcome).inc()
+        (self._answered if handled.outcome == "ok" else self._requests.labels(handled.outcome)).inc()
         for stage, seconds in handled.stages.spent():
             self._stages_by_name[stage].observe(seconds)

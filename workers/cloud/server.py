@@ -61,7 +61,7 @@ def serve(source: ModelSource, options: ServerOptions, cpu: CpuBudget | None = N
     listener = listen(options.host, options.port, setting="BIG_MODEL_BIND_PORT")
     tracing = start_tracing(os.environ, {"service.name": options.routes.model_name})
     with contextlib.closing(listener), contextlib.ExitStack() as stack:
-        observers: list[Observer] = [AccessLog(options.access_log)]
+        observers: list[Observer] = [AccessLog(options.access_log)] if options.access_log else []
         if tracing is not None:
             observers.append(tracing.observe)
             stack.callback(tracing.close)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,11 +25,10 @@ class Stages:
     bytes_read: int = 0
     model_version: str = ""
 
-    def spent(self) -> Iterator[tuple[str, float]]:
-        """Yield name and seconds of the stages that there were."""
-        for name in NAMES:
-            if seconds := getattr(self, name):
-                yield name, seconds
+    def spent(self) -> list[tuple[str, float]]:
+        """Return name and seconds of the stages that there were."""
+        seconds = (self.read, self.queue, self.decode, self.infer, self.encode)
+        return [stage for stage in zip(NAMES, seconds, strict=True) if stage[1]]
 
     def server_timing(self) -> bytes:
         """Return the value of a `Server-Timing` header, in milliseconds (W3C Server Timing)."""

@@ -49,9 +49,9 @@ def ask(engine: AsyncEngine, inputs: Any) -> Future[Any]:
     return future
 
 
-def test_requests_are_two_more_than_streams(engine: AsyncEngine) -> None:
+def test_two_threads_prepare_and_two_pieces_of_work_wait_beyond_the_streams(engine: AsyncEngine) -> None:
     assert engine.streams == 2
-    assert engine.requests == 4
+    assert engine.requests == 6
 
 
 @pytest.mark.parametrize(("streams", "threads", "running"), [(2, 0, 4), (2, 2, 2), (1, 1, 1), (1, 2, 2)])
@@ -61,7 +61,7 @@ def test_no_more_threads_than_may_run_at_once_but_a_line_before_them(streams: in
     engine = AsyncEngine(compiled, threads)
     try:
         assert len(set(threading.enumerate()) - before) == running
-        assert engine.requests == (running + 2 if threads else running)
+        assert engine.requests == running + 2
         let_go = threading.Event()
         answers = [
             ask(engine, lambda: good() if let_go.wait(20) else {}) for _ in range(engine.requests)
@@ -176,25 +176,38 @@ def test_a_callback_that_raises_does_not_harm_the_engine(engine: AsyncEngine, ca
 
 
 def test_submit_waits_while_all_requests_are_busy(engine: AsyncEngine) -> None:
-    release = threading.Event()
+    let_go = threading.Event()
     arrived = threading.Semaphore(0)
 
-    def hold(outcome: Any) -> None:
-        arrived.release()
-        release.wait(30)
+    def prepare() -> Inputs:
+        let_go.wait(30)
+        return good()
 
     for _ in range(engine.requests):
-        engine.submit(good(), hold)
-    assert all(arrived.acquire(timeout=10) for _ in range(engine.requests))
+        engine.submit(prepare, lambda outcome: arrived.release())
     one_more = threading.Thread(target=engine.submit, args=(good(), lambda outcome: arrived.release()))
     one_more.start()
     try:
         assert not arrived.acquire(timeout=0.1)
         assert one_more.is_alive()
     finally:
-        release.set()
+        let_go.set()
         one_more.join(10)
-    assert arrived.acquire(timeout=10)
+    assert not one_more.is_alive()
+    assert all(arrived.acquire(timeout=10) for _ in range(engine.requests + 1))
+
+
+def test_who_hears_an_answer_may_submit_the_next_work_at_once(engine: AsyncEngine) -> None:
+    finished = threading.Event()
+
+    def again(outcome: Any) -> None:
+        engine.submit(good(), lambda outcome: finished.set())
+
+    let_go = threading.Event()
+    for _ in range(engine.requests):  # every place is taken when the first answer comes
+        engine.submit(lambda: good() if let_go.wait(20) else {}, again)
+    let_go.set()
+    assert finished.wait(20)
 
 
 def test_close_waits_ends_the_threads_and_refuses_more() -> None:
