@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from sedna_py.errors import ModelError
-from tests.workers.inference.tiny_models import reshape_network
-from workers.inference.engine import AsyncEngine, EngineOptions, compile_model, last_line
+from tests.workers.inference.tiny_models import reshape_network, static_network
+from workers.inference.engine import AsyncEngine, EngineOptions, PlainInput, compile_model, last_line
 
 
 def good(first: float = 0.0) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def test_submit_waits_while_all_requests_are_busy(engine: AsyncEngine) -> None:
     let_go = threading.Event()
     arrived = threading.Semaphore(0)
 
-    def prepare() -> Inputs:
+    def prepare() -> dict[str, Any]:
         let_go.wait(30)
         return good()
 
@@ -250,3 +250,36 @@ def test_what_cannot_be_compiled_is_one_line(model: Any, device: str, says: str)
 )
 def test_last_line(text: str, line: str) -> None:
     assert last_line(RuntimeError(text)) == line
+
+
+def test_only_what_fits_the_only_input_as_it_is_goes_there_without_a_look() -> None:
+    plain = PlainInput.of(compile_model(static_network(), EngineOptions(streams=1)))
+    assert PlainInput.of(compile_model(reshape_network(), EngineOptions(streams=1))) is None  # of two inputs
+    assert plain is not None
+    row = np.ones((2, 3), np.float32)
+    assert plain.picked({"numbers": row}) is row
+    read_only = row.copy()
+    read_only.flags.writeable = False
+    others: list[dict[Any, Any]] = [
+        {"other": row},
+        {"numbers": row, "more": row},
+        {"numbers": row.astype(np.float64)},
+        {"numbers": np.ones((3, 2), np.float32)},
+        {"numbers": np.ones((3, 2), np.float32).T},
+        {"numbers": read_only},
+        {"numbers": row.tolist()},
+        {0: row},
+        {},
+    ]
+    assert [plain.picked(given) for given in others] == [None] * len(others)
+
+
+@pytest.mark.parametrize("given", [np.ones((2, 3), np.float32), np.ones((3, 2), np.float64).T, np.ones((2, 3), np.uint8)])
+def test_a_model_with_one_input_of_one_shape_answers_the_same_to_whatever_becomes_it(given: Any) -> None:
+    engine = AsyncEngine(compile_model(static_network(), EngineOptions(streams=1)))
+    try:
+        for _ in range(3):
+            assert ask(engine, {"numbers": np.zeros((2, 3), np.float32)}).result(10)["doubled"].sum() == 0
+            assert ask(engine, {"numbers": given}).result(10)["doubled"].tolist() == [[2.0] * 3] * 2
+    finally:
+        engine.close()

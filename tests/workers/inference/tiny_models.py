@@ -115,3 +115,9 @@ def reshape_network(*, names: bool = True) -> ov.Model:
     reshaped = op.reshape(numbers, shape, False)
     result = op.result(named(reshaped, "reshaped") if names else reshaped, name="the result")
     return ov.Model([result], [numbers, shape], "reshape")
+
+
+def static_network() -> ov.Model:
+    """Doubles two rows of three numbers; it has one input of one shape."""
+    numbers = named(op.parameter([2, 3], np.float32, name="numbers"), "numbers")
+    return ov.Model([op.result(named(op.add(numbers, numbers), "doubled"))], [numbers])

@@ -1,0 +1,54 @@
+"""Threads of low priority."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.workers.inference.tiny_models import reshape_network
+from workers.inference.background import NICENESS, in_background
+from workers.inference.engine import EngineOptions, compile_model
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own only on Linux")
+
+
+def niceness(thread: int = 0) -> int:
+    return os.getpriority(os.PRIO_PROCESS, thread)
+
+
+def tasks() -> set[int]:
+    return {int(name) for name in os.listdir("/proc/self/task")}
+
+
+@linux
+def test_threads_started_in_the_background_give_way_and_the_caller_does_not() -> None:
+    before = niceness()
+
+    def start() -> ThreadPoolExecutor:
+        pool = ThreadPoolExecutor(1)
+        pool.submit(threading.get_native_id).result()  # its thread is there now
+        return pool
+
+    with in_background(start) as pool:
+        assert pool.submit(lambda: niceness(threading.get_native_id())).result() == min(before + NICENESS, 19)
+    assert niceness() == before
+
+
+def test_the_caller_gets_what_comes_back_or_is_raised() -> None:
+    assert in_background(lambda: 5) == 5
+    with pytest.raises(ZeroDivisionError):
+        in_background(lambda: 1 // 0)
+
+
+@linux
+def test_openvinos_streams_give_way() -> None:
+    others = tasks()
+    compiled = compile_model(reshape_network(), EngineOptions(streams=2))
+    streams = tasks() - others
+    assert compiled
+    assert len(streams) >= 2
+    assert {niceness(thread) - niceness() for thread in streams} == {NICENESS}
