@@ -15,6 +15,7 @@ from tests.bench.serving import report
 from tests.bench.serving.comparison import compare
 from tests.bench.serving.hot_reload import hot_reload
 from tests.bench.serving.limits import BenchModel, bench_model
+from tests.bench.serving.middle_model import middle_model
 from tests.bench.serving.one_core import measure_one_core, why_not
 from tests.bench.serving.overload import overload
 from tests.bench.serving.servers import picture_files
@@ -23,6 +24,7 @@ from workers.inference.image_codec import encode_jpeg
 PICTURES: Final = 40
 QUALITY: Final = 85
 LIGHT: Final = 944.0  # inferences/s that a light model is nearest to
+MIDDLE: Final = 104.0  # and one of ten milliseconds on two cores
 PARTS: Final = ("light", "heavy", "overload", "one-core", "reload")
 QUICK_S: Final = 3.0
 PROBE_S: Final = 2.0
@@ -94,18 +96,16 @@ def _light(models: Sequence[BenchModel]) -> BenchModel:
 def _heavy(
     face: Pair, helmet: Pair | None, options: Options, folder: Path, pictures: Path, first: bytes
 ) -> dict[str, object]:
-    """Measure models that take longer, ours alone: one a few milliseconds, the other some ten, whatever there is."""
-    models = [bench_model("full_range", face.big, folder)]
+    """Measure models that take longer, ours alone: a real one of a few milliseconds, one of ten, a real one of some forty."""
+    models = [bench_model("full_range", face.big, folder), middle_model(MIDDLE, folder)]
     if helmet is None:
         print("\nhelmet/little: not measured: its files are not here")
     else:
         models.append(bench_model("helmet-little", helmet.little, folder))
     found: dict[str, object] = {}
     for model in models:
-        print(f"\nserving {model.name}: {model.per_second(PROBE_S):.0f} inferences/s")
-        compared = compare(
-            model, pictures, first, options.rounds, options.seconds, connections=(report.HEAVY,), peers=()
-        )
+        print(f"\nserving {model.name}: {model.per_second(PROBE_S):.0f} inferences/s", flush=True)
+        compared = compare(model, pictures, first, options.rounds, options.seconds, connections=report.HEAVY, peers=())
         report.report_heavy(compared)
         found[model.name] = asdict(compared)
     return found

@@ -11,7 +11,7 @@ from tests.bench.serving.overload import FULL, Overloaded
 from tests.bench.serving.servers import OURS
 
 JUDGED = 32  # connections
-HEAVY = 8  # connections for a model that takes its time
+HEAVY = (8, 32)  # connections for a model that takes its time
 
 
 def report_compared(compared: Compared) -> None:
@@ -62,13 +62,15 @@ def report_compared(compared: Compared) -> None:
 
 def report_heavy(compared: Compared) -> None:
     """Print the figures of a model that takes long, against benchmark_app."""
-    figures, limits = compared.servers[OURS][HEAVY], compared.limits
-    about = f"{median(figures.per_second):.1f} of {median(limits.bare):.1f} per second"
-    print(
-        row("answers over benchmark_app's inferences", over(figures.per_second, limits.bare), least=0.95, about=about)
-    )
-    print(f"    over no HTTP: {spread(over(figures.per_second, limits.boxes))}")
-    print(row(f"p99 over p50, {HEAVY} connections", over(figures.p99, figures.p50), most=1.5, about=_loaded(figures)))
+    limits = compared.limits
+    for number, figures in sorted(compared.servers[OURS].items()):
+        about = f"{median(figures.per_second):.1f} of {median(limits.bare):.1f} per second"
+        what = f"answers over benchmark_app's inferences, {number} connections"
+        print(row(what, over(figures.per_second, limits.bare), least=0.95, about=about))
+        print(f"    over no HTTP: {spread(over(figures.per_second, limits.boxes))}")
+        print(
+            row(f"p99 over p50, {number} connections", over(figures.p99, figures.p50), most=1.5, about=_loaded(figures))
+        )
 
 
 def report_overload(found: Overloaded) -> None:

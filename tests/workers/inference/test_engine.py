@@ -274,7 +274,9 @@ def test_only_what_fits_the_only_input_as_it_is_goes_there_without_a_look() -> N
     assert [plain.picked(given) for given in others] == [None] * len(others)
 
 
-@pytest.mark.parametrize("given", [np.ones((2, 3), np.float32), np.ones((3, 2), np.float64).T, np.ones((2, 3), np.uint8)])
+@pytest.mark.parametrize(
+    "given", [np.ones((2, 3), np.float32), np.ones((3, 2), np.float64).T, np.ones((2, 3), np.uint8)]
+)
 def test_a_model_with_one_input_of_one_shape_answers_the_same_to_whatever_becomes_it(given: Any) -> None:
     engine = AsyncEngine(compile_model(static_network(), EngineOptions(streams=1)))
     try:
