@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +32,7 @@ from workers.models.threads import in_daemon_thread
 
 LOG = logging.getLogger(__name__)
 KEEP_ALIVE_S = 300  # upstream's
+SWITCH_S = 0.0005
 CLOSE_S = 2.0  # for a model that has to end what it is doing, after the drain
 
 
@@ -58,6 +60,9 @@ def serve(source: ModelSource, options: ServerOptions, cpu: CpuBudget | None = N
     loading raises. A load that is under way at SIGTERM, or a model that does not come to rest within CLOSE_S, is left behind in
     its thread: the caller should end the process.
     """
+    # While the event loop has one refusal after another to write, each thread of the model would wait up to 5 ms, which is
+    # Python's default, for every little Python between its decoding and its answer.
+    sys.setswitchinterval(SWITCH_S)
     listener = listen(options.host, options.port, setting="BIG_MODEL_BIND_PORT")
     tracing = start_tracing(os.environ, {"service.name": options.routes.model_name})
     with contextlib.closing(listener), contextlib.ExitStack() as stack:
