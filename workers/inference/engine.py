@@ -114,6 +114,9 @@ class PlainInput:
             return None
         port = compiled.input(0)
         dtype: np.dtype[Any] = np.dtype(port.element_type.to_dtype())
+        # NumPy has no bfloat16 and no half bytes: to_dtype names another type for them.
+        if ov.Type(dtype) != port.element_type or dtype.kind == "S":
+            return None
         return cls(frozenset(port.names), dtype, tuple(port.shape))
 
     def picked(self, given: Inputs) -> NDArray[Any] | None:

@@ -78,7 +78,7 @@ def middle_model(per_second: float, folder: Path) -> BenchModel:
         ov.save_model(network(layers), graph, compress_to_fp16=False)
         environment = {"MODEL_URL": str(graph), "ESTIMATOR": f"{__name__}:{Boxes.__name__}"}
         model = BenchModel(f"{layers} convolutions", environment, graph)
-        speed = model.per_second(PROBE_S)
+        speed = max(model.per_second(PROBE_S) for _ in range(2))  # the machine may be busy with something else for one
         if speed <= per_second:
             return model if before is None or before[0] * speed > per_second**2 else before[1]  # nearer as a ratio
         before = speed, model

@@ -19,13 +19,14 @@ from tests.bench.serving.middle_model import middle_model
 from tests.bench.serving.one_core import measure_one_core, why_not
 from tests.bench.serving.overload import overload
 from tests.bench.serving.servers import picture_files
+from tests.bench.serving.settings_table import measure_settings, report_settings
 from workers.inference.image_codec import encode_jpeg
 
 PICTURES: Final = 40
 QUALITY: Final = 85
 LIGHT: Final = 944.0  # inferences/s that a light model is nearest to
 MIDDLE: Final = 104.0  # and one of ten milliseconds on two cores
-PARTS: Final = ("light", "heavy", "overload", "one-core", "reload")
+PARTS: Final = ("light", "heavy", "overload", "one-core", "reload", "settings")
 QUICK_S: Final = 3.0
 PROBE_S: Final = 2.0
 
@@ -83,6 +84,14 @@ def _bench(face: Pair, helmet: Pair | None, options: Options, folder: Path) -> d
         reloaded = hot_reload(light, pictures, first, folder / "versions", options.reload_s)
         report.report_reload(reloaded)
         found["reload"] = asdict(reloaded)
+    if "settings" in parts:
+        print(f"\nwhat the settings do, {light.name}")
+        settings = measure_settings(light, pictures, first, options.rounds, options.seconds)
+        report_settings(settings)
+        found["settings"] = {
+            name: {number: asdict(loaded) for number, loaded in by_number.items()}
+            for name, by_number in settings.items()
+        }
     return found
 
 

@@ -23,15 +23,10 @@ def report_compared(compared: Compared) -> None:
             f"    limit, {what}: {spread(limit, 0)} per second"
             + (f", {limits.threads} feeding" if "with" in what else "")
         )
-    about = f"{median(judged.per_second):.0f} of {median(limits.boxes):.0f} per second"
-    print(
-        row(
-            f"answers over no HTTP, {JUDGED} connections",
-            over(judged.per_second, limits.boxes),
-            least=0.95,
-            about=about,
-        )
-    )
+    for number, figures in sorted(ours.items()):
+        about = f"{median(figures.per_second):.0f} of {median(limits.boxes):.0f} per second"
+        ratio = over(figures.per_second, limits.boxes)
+        print(row(f"answers over no HTTP, {number} connections", ratio, least=0.95, about=about))
     each = over(judged.answers_per_cpu_s, limits.boxes_per_cpu_s)
     print(f"    the same per processor second, whatever else runs here: {spread(each)}")
     print(f"    over no HTTP without boxes: {spread(over(judged.per_second, limits.no_boxes))}")

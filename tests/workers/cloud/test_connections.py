@@ -65,6 +65,22 @@ def test_a_connection_whose_request_takes_longer_than_it_may_idle_is_kept(serve:
         opening.result(20)
 
 
+@pytest.mark.usefixtures("short_keep_alive")
+def test_a_connection_idles_after_the_rest_of_a_request_that_was_refused_by_its_head(
+    serve: Callable[..., Any], gate: Any
+) -> None:
+    worker = serve(gate, concurrency=1, waiting=0)
+    with connect(worker) as busy, connect(worker) as refused:
+        busy.sendall(ASK)
+        worker.wait_for(lambda: worker.model.admission.in_flight == 1)
+        refused.sendall(ASK[:-5])
+        assert refused.recv(65536).startswith(b"HTTP/1.1 429")
+        refused.sendall(ASK[-5:])
+        assert refused.recv(1) == b""
+        gate.opened.set()
+        assert busy.recv(65536).startswith(b"HTTP/1.1 200")
+
+
 def test_head_and_body_of_a_reply_come_in_one_piece(serve: Callable[..., Any]) -> None:
     worker = serve(Echo())
     with connect(worker) as connection:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tests.workers.inference.tiny_models import reshape_network
 from workers.inference.background import NICENESS, in_background
-from workers.inference.engine import EngineOptions, compile_model
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own only on Linux")
 
 
 def niceness(thread: int = 0) -> int:
     return os.getpriority(os.PRIO_PROCESS, thread)
-
-
-def tasks() -> set[int]:
-    return {int(task.name) for task in Path("/proc/self/task").iterdir()}
 
 
 @linux
@@ -45,11 +39,25 @@ def test_the_caller_gets_what_comes_back_or_is_raised() -> None:
         in_background(lambda: 1 // 0)
 
 
+SHOW = """
+import os
+from tests.workers.inference.tiny_models import reshape_network
+from workers.inference.engine import EngineOptions, compile_model
+
+def tasks():
+    return {int(task.name) for task in Path("/proc/self/task").iterdir()}
+
+others = tasks()
+compiled = compile_model(reshape_network(), EngineOptions(streams=2))
+mine = os.getpriority(os.PRIO_PROCESS, 0)
+print(*(os.getpriority(os.PRIO_PROCESS, thread) - mine for thread in tasks() - others))
+"""
+
+
 @linux
 def test_openvinos_streams_give_way() -> None:
-    others = tasks()
-    compiled = compile_model(reshape_network(), EngineOptions(streams=2))
-    streams = tasks() - others
-    assert compiled
-    assert len(streams) >= 2
-    assert {niceness(thread) - niceness() for thread in streams} == {NICENESS}
+    # In a process of its own: OpenVINO gives a model the streams of one that is gone.
+    told = subprocess.run([sys.executable, "-c", SHOW], capture_output=True, text=True, timeout=60, check=True).stdout
+    found = [int(word) for word in told.split()]
+    assert len(found) >= 2
+    assert set(found) == {NICENESS}

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino as ov
 import pytest
 
 from sedna_py.errors import ModelError
-from tests.workers.inference.tiny_models import reshape_network, static_network
+from tests.workers.inference.tiny_models import passing_network, reshape_network, static_network
 from workers.inference.engine import AsyncEngine, EngineOptions, PlainInput, compile_model, last_line
 
 
@@ -255,6 +256,8 @@ def test_last_line(text: str, line: str) -> None:
 def test_only_what_fits_the_only_input_as_it_is_goes_there_without_a_look() -> None:
     plain = PlainInput.of(compile_model(static_network(), EngineOptions(streams=1)))
     assert PlainInput.of(compile_model(reshape_network(), EngineOptions(streams=1))) is None  # of two inputs
+    for odd in (ov.Type.bf16, ov.Type.string):  # NumPy has no such numbers
+        assert PlainInput.of(compile_model(passing_network(odd), EngineOptions(streams=1))) is None
     assert plain is not None
     row = np.ones((2, 3), np.float32)
     assert plain.picked({"numbers": row}) is row

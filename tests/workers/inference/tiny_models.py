@@ -121,3 +121,9 @@ def static_network() -> ov.Model:
     """Doubles two rows of three numbers; it has one input of one shape."""
     numbers = named(op.parameter([2, 3], np.float32, name="numbers"), "numbers")
     return ov.Model([op.result(named(op.add(numbers, numbers), "doubled"))], [numbers])
+
+
+def passing_network(element_type: ov.Type) -> ov.Model:
+    """Passes three values of that type on."""
+    values = named(op.parameter([3], element_type, name="values"), "values")
+    return ov.Model([op.result(values)], [values])
