@@ -41,6 +41,7 @@ def test_the_caller_gets_what_comes_back_or_is_raised() -> None:
 
 SHOW = """
 import os
+from pathlib import Path
 from tests.workers.inference.tiny_models import reshape_network
 from workers.inference.engine import EngineOptions, compile_model
 
