@@ -85,8 +85,9 @@ def _bench(face: Pair, helmet: Pair | None, options: Options, folder: Path) -> d
         report.report_reload(reloaded)
         found["reload"] = asdict(reloaded)
     if "settings" in parts:
-        print(f"\nwhat the settings do, {light.name}")
-        settings = measure_settings(light, pictures, first, options.rounds, options.seconds)
+        batchable = middle_model(LIGHT, folder)  # which the face models are not
+        print(f"\nwhat the settings do, {batchable.name}: {batchable.per_second(PROBE_S):.0f} inferences/s")
+        settings = measure_settings(batchable, pictures, first, options.rounds, options.seconds)
         report_settings(settings)
         found["settings"] = {
             name: {number: asdict(loaded) for number, loaded in by_number.items()}
