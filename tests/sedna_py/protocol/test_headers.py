@@ -123,3 +123,12 @@ def test_an_urgency_of_4_or_more_is_background_and_what_is_no_priority_is_ignore
     assert RequestHeaders.parse({"priority": value}).urgent is urgent
     rendered = RequestHeaders(urgent=urgent).render()
     assert RequestHeaders.parse(rendered).urgent is urgent
+
+
+def test_headers_in_small_letters_are_read_the_same_and_others_say_nothing() -> None:
+    sent = RequestHeaders("f", "r", 0.04, TRACE, urgent=False)
+    lowered = {name.lower(): value for name, value in sent.render().items()}
+    assert RequestHeaders.parse_lowered({"host": "x", **lowered}) == sent
+    for name, value in lowered.items():  # each alone
+        assert RequestHeaders.parse_lowered({name: value}) == RequestHeaders.parse({name: value}) != RequestHeaders()
+    assert RequestHeaders.parse_lowered({"host": "x", "content-type": "image/jpeg"}) == RequestHeaders()

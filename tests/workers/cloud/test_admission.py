@@ -188,3 +188,61 @@ def test_bytes_are_given_back_also_after_an_error() -> None:
             third.take(40)
             assert budget.used == 100
     assert budget.used == 0
+
+
+def test_it_is_pressed_only_where_somebody_may_be_refused() -> None:
+    async def scenario() -> None:
+        now = 0.0
+        admission = Admission(1, 20, clock=lambda: now)
+        assert not admission.is_pressed
+        entered = await admission.enter()
+        now = 0.02
+        waiting = [asyncio.create_task(admission.enter()) for _ in range(2)]
+        await settle()
+        admission.leave(entered)  # it took 20 ms
+        await settle()
+        assert counts(admission) == (1, 1)
+        assert not admission.is_pressed  # the next would wait for 40 ms: no bound is likely to be so short
+        waiting += [asyncio.create_task(admission.enter()) for _ in range(4)]
+        await settle()
+        assert admission.is_pressed  # for 120 ms
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("waiting", "in_line", "pressed"), [(20, 17, False), (20, 20, True), (0, 0, True), (2, 2, True)]
+)
+def test_a_full_line_presses_whatever_the_wait(waiting: int, in_line: int, pressed: bool) -> None:
+    async def scenario() -> None:
+        admission = Admission(1, waiting, clock=lambda: 0.0)
+        await admission.enter()
+        tasks = [asyncio.create_task(admission.enter()) for _ in range(in_line)]
+        await settle()
+        assert admission.is_pressed is pressed
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
+def test_a_bound_of_the_wait_presses_as_soon_as_it_is_reached() -> None:
+    async def scenario() -> None:
+        now = 0.0
+        admission = Admission(1, 20, 0.03, clock=lambda: now)
+        entered = await admission.enter()
+        now = 0.02
+        admission.leave(entered)
+        await admission.enter()
+        assert not admission.is_pressed  # 20 ms
+        line = asyncio.create_task(admission.enter())
+        await settle()
+        assert admission.is_pressed  # 40 ms, of which 30 are allowed
+        line.cancel()
+        await asyncio.gather(line, return_exceptions=True)
+
+    asyncio.run(scenario())
