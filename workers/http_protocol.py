@@ -81,9 +81,8 @@ class WorkerProtocol(HttpToolsProtocol):
         super().on_message_complete()
         if isinstance(self.cycle, _Refused):
             self.cycle.more_body = False
-        if (
-            self.cycle.response_complete
-        ):  # it was answered before it was all there; nobody else says that this is its end
+        if self.cycle.response_complete:
+            # It was answered before it was all there, and nobody else says that this is its end.
             self._idle_since = self.loop.time()
 
     def _is_refused_at_once(self) -> bool:

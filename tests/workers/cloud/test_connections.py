@@ -58,7 +58,10 @@ def test_a_connection_that_idles_is_closed_and_one_that_is_used_is_not(serve: Ca
 @pytest.mark.usefixtures("short_keep_alive")
 def test_a_connection_whose_request_takes_longer_than_it_may_idle_is_kept(serve: Callable[..., Any], gate: Any) -> None:
     worker = serve(gate)
+    gate.opened.set()
     with connect(worker) as connection, ThreadPoolExecutor(1) as opener:
+        assert ask(connection).startswith(b"HTTP/1.1 200")
+        gate.opened.clear()
         connection.sendall(ASK)
         opening = opener.submit(lambda: (time.sleep(3 * KEEP_ALIVE_S), gate.opened.set()))
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
