@@ -20,6 +20,7 @@ def bench(
     data: Annotated[str | None, typer.Option(help="A text instead, for text estimators.")] = None,
     target: Annotated[Target, typer.Option(help="Our own protocol, or the Open Inference Protocol v2.")] = Target.SEDNA,
     model: Annotated[str, typer.Option(help="The model's name in the server, for oip.", show_default=False)] = "",
+    tensor: Annotated[str, typer.Option(help="Its input's name there; else image, or data.", show_default=False)] = "",
     connections: Annotated[int, typer.Option(help="Each sends when its last request is answered.")] = 8,
     rate: Annotated[float | None, typer.Option(help="Requests/s instead, whatever the answers.")] = None,
     arrivals: Annotated[Arrivals, typer.Option(help="When those of a rate are due.")] = Arrivals.POISSON,
@@ -40,9 +41,9 @@ def bench(
     Example: sedna bench http://127.0.0.1:5000 --image frames/ --rate 50 --pid 4711
     """
     options = LoadOptions(
-        url, load_pictures(image), data, target, model=model, connections=connections, rate=rate, arrivals=arrivals,
-        max_connections=max_connections, seconds=seconds, warmup_s=warm_up, timeout_s=timeout, deadline_ms=deadline_ms,
-        headers=[read_header(text) for text in header], priority=priority, pid=pid,
+        url, load_pictures(image), data, target, model=model, tensor=tensor, connections=connections, rate=rate,
+        arrivals=arrivals, max_connections=max_connections, seconds=seconds, warmup_s=warm_up, timeout_s=timeout,
+        deadline_ms=deadline_ms, headers=[read_header(text) for text in header], priority=priority, pid=pid,
     )  # fmt: skip
     report = run_to_end(options)
     typer.echo(json.dumps(load_report.as_json(report), indent=2) if as_json else load_report.render(report))

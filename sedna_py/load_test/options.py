@@ -56,7 +56,7 @@ class LoadOptions:
     target: Target = Target.SEDNA
     prefix: str = "sedna"
     model: str = ""  # of the target oip
-    tensor: str = ""  # name of its input; "image", of a text "text", if empty
+    tensor: str = ""  # name of its input; if empty, our worker's: "image", of a text (which is JSON there) "data"
     connections: int = 8
     rate: float | None = None
     arrivals: Arrivals = Arrivals.POISSON

@@ -55,7 +55,7 @@ def build_requests(options: LoadOptions, address: Address) -> list[bytes]:
     """Return whole POST requests, head and body in one piece, one for each picture or the text."""
     if options.target is Target.OIP:
         path = f"{address.path}/v2/models/{quote(options.model, '')}/infer"
-        tensor = options.tensor or ("image" if options.data is None else "text")
+        tensor = options.tensor or ("image" if options.data is None else "data")
         elements = options.images if options.data is None else [options.data.encode()]
         return [_request(options, address, path, *_tensor_body(tensor, element)) for element in elements]
     path = f"{address.path}/{quote(options.prefix.strip('/'))}/predict"

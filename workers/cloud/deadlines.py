@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-STEP_S: Final = 0.005  # how late a deadline may be noticed
+STEP_S: Final = 0.005  # a deadline is noticed at most two of these late
 
 Expire = Callable[[], object]
 
@@ -61,7 +61,7 @@ class Deadlines:
 
     @contextmanager
     def calling(self, deadline: float, expire: Expire) -> Iterator[None]:
-        """Call `expire` once if the block is not left by the deadline, at most STEP_S after it."""
+        """Call `expire` once if the block is not left by the deadline, at most twice STEP_S after it."""
         step = self._book.enter(deadline, expire)
         if deadline < self._rings_at:
             self._ring_at(deadline)

@@ -59,6 +59,8 @@ def test_an_inference_request_has_one_binary_tensor(jpeg):
     assert binary[4:] == jpeg
     ((_, _, body),) = built(replace(options, images=(), data="é", tensor="words"))
     assert b'"name":"words"' in body
+    ((_, _, unnamed),) = built(replace(options, images=(), data="é"))
+    assert b'"name":"data"' in unnamed
     assert body.endswith(b"\x02\x00\x00\x00\xc3\xa9")
 
 
