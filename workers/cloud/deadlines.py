@@ -52,7 +52,7 @@ class DeadlineBook:
 
 
 class Deadlines:
-    """A DeadlineBook on the running event loop's clock."""
+    """A DeadlineBook on the running event loop's clock. For one event loop."""
 
     def __init__(self) -> None:
         self._book = DeadlineBook()
