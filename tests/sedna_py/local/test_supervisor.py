@@ -34,7 +34,8 @@ PATIENT = """
         sys.exit(0)
     signal.signal(signal.SIGTERM, leave)
     print("up", flush=True)
-    time.sleep(600)
+    while True:  # a signal that comes right before a sleep does not end it
+        time.sleep(0.05)
 """
 STUBBORN = """
     import signal, time

@@ -89,6 +89,19 @@ class Process:
             assert time.monotonic() < deadline, f"{path} did not answer {status}"
             time.sleep(0.02)
 
+    def wait_until_inside(self, requests: int, timeout_s: float = 30.0) -> None:
+        """Wait until so many are in the model or before it."""
+        deadline = time.monotonic() + timeout_s
+        while self._inside() < requests:
+            assert time.monotonic() < deadline, f"fewer than {requests} requests came"
+            time.sleep(0.01)
+
+    def _inside(self) -> float:
+        with httpx.Client(base_url=self.client.base_url, timeout=30, trust_env=False) as client:
+            lines = client.get("/metrics").text.splitlines()
+        names = ("sedna_cloud_requests_in_flight ", "sedna_cloud_requests_waiting ")
+        return sum(float(line.split()[1]) for line in lines if line.startswith(names))
+
     def end(self, timeout_s: float = 30.0) -> tuple[int, list[str]]:
         """Wait for the process; return its status and the lines on stderr. Nothing belongs on stdout."""
         out, err = self.process.communicate(timeout=timeout_s)
@@ -177,6 +190,7 @@ def test_a_request_under_way_at_the_signal_is_answered(
     with ThreadPoolExecutor(2) as clients:
         answers = [clients.submit(worker.client.post, "/sedna/predict", json=BODY) for _ in range(2)]
         wait_for_file(tmp_path / "answer.reached")
+        worker.wait_until_inside(2)
         worker.process.send_signal(name)
         worker.process.send_signal(name)  # an impatient second one changes nothing
         deadline = time.monotonic() + 10
