@@ -60,7 +60,8 @@ class WorkerProtocol(HttpToolsProtocol):
     def _close_if_idle(self) -> None:
         self._idle_timer = None
         now = self.loop.time()
-        left = self.timeout_keep_alive - (now - (now if self._idle_since is None else self._idle_since))
+        since = now if self._idle_since is None else self._idle_since
+        left = since + self.timeout_keep_alive - now
         if left <= 0:
             self.timeout_keep_alive_handler()
         else:

@@ -10,9 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 T = TypeVar("T")
-NICENESS: Final = (
-    10  # a tenth of the processor time where others want all of it (sched(7)); all that they leave otherwise
-)
+# A tenth of the processor time where others want all of it (sched(7)); all that they leave otherwise.
+NICENESS: Final = 10
 
 
 def in_background(work: Callable[[], T]) -> T:

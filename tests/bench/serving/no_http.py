@@ -73,6 +73,5 @@ def feed(jpegs: list[np.ndarray], estimator, queue: ov.AsyncInferQueue, seconds:
 
 if __name__ == "__main__":
     print(*measure(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), boxes=sys.argv[4:] == ["boxes"]), flush=True)
-    os._exit(
-        0
-    )  # the queue's last callback may still be on its way out, and Python's end would end it by SIGABRT (2026.4)
+    # The queue's last callback may still be on its way out, and Python's end would end it by SIGABRT (2026.4).
+    os._exit(0)

@@ -69,16 +69,14 @@ def test_an_open_loop_keeps_its_rate_while_the_server_is_slow(tested, taken, wri
             writer.write(written())
 
     report = tested(slow, rate=100.0, arrivals=Arrivals.EVEN, seconds=0.25)
-    assert report.sent <= 26
-    assert report.sent >= 24 or report.notes  # of a test that got no processor it says so
+    assert 24 <= report.sent <= 26
     assert report.ok == report.sent
     assert report.not_sent == 0
     assert report.connections_opened > 5
     assert report.accepted_ms.p50 >= 100
     assert report.lateness_ms.count == report.sent
     report = tested(slow, rate=100.0, arrivals=Arrivals.EVEN, max_connections=2, seconds=0.25)
-    assert report.sent + report.not_sent <= 26
-    assert report.sent + report.not_sent >= 24 or report.notes
+    assert 24 <= report.sent + report.not_sent <= 26
     assert report.not_sent > 10
     assert "as many connections as allowed were busy" in render(report)
 
