@@ -224,12 +224,18 @@ class CloudClient:
     async def _ask(self, call: Call) -> Answer:
         """Send within the deadline. Raises CloudFailure and nothing else but cancellation."""
         await self.start()
-        left_s = call.deadline - self._clock()
         try:
-            async with asyncio.timeout(left_s), self._connections.place(left_s * _WAIT_SHARE):
-                return await self._router.send(call)
+            async with self._connections.place(self._left_s(call) * _WAIT_SHARE):
+                left_s = self._left_s(call)
+                if left_s <= 0:  # this process got no processor meanwhile, for which the cloud is not to blame
+                    raise httpx.PoolTimeout("its deadline passed while it waited for a place")
+                async with asyncio.timeout(left_s):
+                    return await self._router.send(call)
         except Exception as error:
             raise self._failure(error) from error
+
+    def _left_s(self, call: Call) -> float:
+        return call.deadline - self._clock()
 
     def _failure(self, error: Exception) -> CloudFailure:
         if self._closed:

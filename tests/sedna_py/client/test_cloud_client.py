@@ -373,6 +373,29 @@ def test_waiting_for_a_connection_is_not_held_against_the_cloud(loopback):
     assert state is BreakerState.CLOSED
 
 
+def test_a_process_that_stood_still_while_it_waited_for_a_place_does_not_blame_the_cloud(loopback):
+    settings = SETTINGS.model_copy(update={"max_connections": 1, "failure_threshold": 1})
+    arrived = asyncio.Event()
+
+    async def handler(reader, _writer):
+        await loopback.read(reader)
+        arrived.set()
+        await reader.read(-1)
+
+    async def scenario(client):
+        first = asyncio.create_task(client.predict(b"frame", media_types.JPEG, deadline_s=60.0))
+        await arrived.wait()
+        waiting = asyncio.create_task(_cause(client, deadline_s=0.05))
+        await asyncio.sleep(0)  # it waits now
+        time.sleep(0.1)  # the event loop hears of both of its time-outs at once
+        cause = await waiting
+        first.cancel()
+        await asyncio.wait({first})
+        return cause, client.breaker_state
+
+    assert _run(handler, loopback, scenario, settings) == (OffloadCause.QUEUE_FULL, BreakerState.CLOSED)
+
+
 def test_cancelled_calls_leave_the_circuit_as_it_was(loopback):
     arrived = asyncio.Event()
 
