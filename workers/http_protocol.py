@@ -1,4 +1,4 @@
-"""The worker's HTTP: uvicorn's, with replies that reach a client who is still sending, in one piece, and few timers.
+"""The worker's HTTP: uvicorn's, with a shorter way for frames, replies that reach a client who is still sending, and few timers.
 
 A socket that is closed with bytes nobody has read is reset by the kernel, and the reset may overtake the reply on the client's
 side: it would see a broken connection instead of the status that says why. So the connection is closed in one direction first
@@ -8,38 +8,41 @@ side: it would see a broken connection instead of the status that says why. So t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from workers.connection_watch import EXTENSION, ConnectionWatch
+from workers.direct_request import Direct, DirectRequest, Refusal, reply_bytes
+from workers.incoming import EXTENSION, ConnectionWatch, Field
 
 LINGER_S: Final = 2.0
 LINGER_BYTES: Final = 64 * 1024 * 1024
 
 
 class WorkerProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP, with connections that linger where the request was not read to its end, and that can be watched."""
+    """uvicorn's HTTP, with connections that linger where the request was not read to its end, and that can be watched.
 
+    An application may have `directs`: who answers a POST to which target without ASGI.
+    """
+
+    watch: ConnectionWatch
     _unreadable = False
     _idle_since: float | None = None  # by the event loop's clock; None while a request is under way
     _idle_timer: asyncio.TimerHandle | None = None
-    _watch: ConnectionWatch
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection."""
-        lingering = _LingeringTransport(transport, self, self._has_more)
-        self._watch = ConnectionWatch(lingering.writing_at_once)
-        super().connection_made(lingering)  # type: ignore[arg-type]
+        self.watch = ConnectionWatch()
+        self._directs: dict[bytes, Direct] = getattr(self.app, "directs", {})
+        super().connection_made(_LingeringTransport(transport, self, self._has_more))  # type: ignore[arg-type]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever answers on it."""
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+        self.watch.lost()
         super().connection_lost(exc)
-        self._watch.lost()
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
@@ -67,40 +70,53 @@ class WorkerProtocol(HttpToolsProtocol):
         else:
             self._idle_timer = self.loop.call_later(left, self._close_if_idle)
 
+    @property
+    def head(self) -> list[Field]:
+        """The headers of every reply."""
+        return self.server_state.default_headers
+
     def on_message_begin(self) -> None:
         """Begin a request; its scope carries the connection's watch."""
         super().on_message_begin()
-        self.scope["extensions"] = {EXTENSION: {"watch": self._watch}}
+        self.scope["extensions"] = {EXTENSION: {"watch": self.watch}}
 
     def on_headers_complete(self) -> None:
-        """Begin to answer, unless the application refuses the request by its headers."""
-        if not self._is_refused_at_once():
+        """Begin to answer: by the short way where there is one, and at once where the request is refused by its headers."""
+        target, parser = self.url, self.parser
+        direct = self._directs.get(target) or self._directs.get(target.partition(b"?")[0])
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if direct is None or busy or parser.get_method() != b"POST" or parser.should_upgrade():
             super().on_headers_complete()
+            return
+        path = target.decode("latin-1")
+        keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
+        if keep_alive and (refusal := direct.refuse_at_once(path, self.headers)) is not None:
+            self._refuse(refusal)
+            return
+        request = DirectRequest(self, path, self.headers, keep_alive=keep_alive, expects_100=self.expect_100_continue)
+        self.cycle = request  # type: ignore[assignment]
+        self._start_asgi_task(request, direct)  # type: ignore[arg-type]
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        if not isinstance(self.cycle, DirectRequest):
+            super().on_body(body)
+        elif not self.cycle.response_complete:
+            self.cycle.feed(body)
 
     def on_message_complete(self) -> None:
         """Note the end of a request."""
         super().on_message_complete()
-        if isinstance(self.cycle, _Refused):
+        if isinstance(self.cycle, _Refused | DirectRequest):
             self.cycle.more_body = False
         if self.cycle.response_complete:
             # It was answered before it was all there, and nobody else says that this is its end.
             self._idle_since = self.loop.time()
 
-    def _is_refused_at_once(self) -> bool:
-        refuse: Refuse | None = getattr(self.app, "refuse_at_once", None)
-        parser = self.parser
-        busy = self.cycle is not None and not self.cycle.response_complete
-        if refuse is None or busy or parser.get_method() != b"POST" or not parser.should_keep_alive():
-            return False
-        reply = refuse(self.url, self.headers)
-        if reply is None:
-            return False
+    def _refuse(self, refusal: Refusal) -> None:
         self.cycle = _Refused()  # type: ignore[assignment]  # what comes of the body is thrown away
-        fields = [*self.server_state.default_headers, *reply.fields()]
-        head = b"".join([STATUS_LINE[reply.status], *(b"%s: %s\r\n" % field for field in fields), b"\r\n"])
-        self.transport.write(head + reply.body)
+        self.transport.write(reply_bytes(refusal.status, [*self.head, *refusal.fields()], refusal.body))
         self.on_response_complete()
-        return True
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP; where the request would have ended is unknown then."""
@@ -109,19 +125,6 @@ class WorkerProtocol(HttpToolsProtocol):
 
     def _has_more(self) -> bool:
         return self._unreadable or (self.cycle is not None and self.cycle.more_body)
-
-
-class Reply(Protocol):
-    """An answer as the application gives it."""
-
-    body: bytes
-    status: int
-
-    def fields(self) -> list[tuple[bytes, bytes]]:
-        """Return its headers."""
-
-
-Refuse = Callable[[bytes, list[tuple[bytes, bytes]]], Reply | None]
 
 
 class _Refused:
@@ -138,36 +141,19 @@ class _Refused:
 
 
 class _LingeringTransport:
-    """An asyncio transport with another `close`, and with a `write` that can be made to wait for more."""
+    """An asyncio transport with another `close`."""
 
     def __init__(self, transport: asyncio.Transport, protocol: asyncio.Protocol, has_more: Callable[[], bool]) -> None:
         self._transport = transport
         self._protocol = protocol
         self._has_more = has_more
         self._lingering = False
-        self._kept: list[bytes] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        if self._kept is None:
-            self._transport.write(data)
-        else:
-            self._kept.append(data)
-
-    @contextmanager
-    def writing_at_once(self) -> Iterator[None]:
-        self._kept = []
-        try:
-            yield
-        finally:
-            self._flush()
-
-    def _flush(self) -> None:
-        kept, self._kept = self._kept, None
-        if kept:
-            self._transport.write(b"".join(kept))
+        self._transport.write(data)
 
     def is_closing(self) -> bool:
         return self._lingering or self._transport.is_closing()
@@ -175,7 +161,6 @@ class _LingeringTransport:
     def close(self) -> None:
         if self.is_closing():
             return
-        self._flush()
         if not self._has_more():
             self._transport.close()
             return

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Self
 
 from sedna_py.errors import SednaError
 from workers.cloud.service_time import ServiceTime
@@ -127,14 +126,9 @@ class ByteBudget:
         self._limit = limit
         self.used = 0
 
-    @contextmanager
-    def account(self) -> Iterator[Account]:
-        """Open an account for one request; what it took is given back at the end."""
-        account = Account(self)
-        try:
-            yield account
-        finally:
-            self.used -= account.taken
+    def account(self) -> Account:
+        """Open an account for one request, a context at whose end what it took is given back."""
+        return Account(self)
 
     def take(self, count: int) -> None:
         """Use `count` bytes more. Raises Refused when that is too much."""
@@ -146,9 +140,17 @@ class ByteBudget:
 class Account:
     """What one request has taken of the budget."""
 
+    __slots__ = ("_budget", "taken")
+
     def __init__(self, budget: ByteBudget) -> None:
         self._budget = budget
         self.taken = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._budget.used -= self.taken
 
     def take(self, count: int) -> None:
         """Use `count` bytes more. Raises Refused when that is too much."""

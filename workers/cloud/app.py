@@ -13,7 +13,7 @@ from sedna_py import __version__
 from workers.cloud.admission import ByteBudget
 from workers.cloud.big_model import BigModel
 from workers.cloud.drain import ClosingReplies
-from workers.cloud.exchange import Exchange, Fields, Reply
+from workers.cloud.exchange import Exchange
 from workers.cloud.handled import Observer
 from workers.cloud.metrics import CloudMetrics
 from workers.cloud.open_inference_dialect import OpenInferenceDialect, OpenInferenceLimits
@@ -28,21 +28,18 @@ BODIES_AT_ONCE = 4  # of the largest size
 
 
 class CloudApp(FastAPI):
-    """FastAPI, but for the addresses that frames come to: their applications are called without it."""
+    """FastAPI, but for the addresses that frames come to: whoever answers there is called without it, by target."""
 
     def __init__(self) -> None:
         super().__init__(title="sedna-py cloud worker", version=__version__)
-        self.direct: dict[str, Exchange] = {}
+        self.directs: dict[bytes, Exchange] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        direct = self.direct.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        """Answer one request that came through ASGI: under another server, or to an address that is written another way."""
+        direct = None
+        if scope["type"] == "http" and scope["method"] == "POST":
+            direct = self.directs.get(scope["path"].encode())
         await (super().__call__ if direct is None else direct)(scope, receive, send)
-
-    def refuse_at_once(self, target: bytes, fields: Fields) -> Reply | None:
-        """Return the refusal of a POST to that target for want of room, None where there is room or another address."""
-        direct = self.direct.get(target.partition(b"?")[0].decode("latin-1"))
-        return None if direct is None else direct.refuse_at_once(target.decode("latin-1"), fields)
 
 
 def create_app(
@@ -60,11 +57,11 @@ def create_app(
     app = CloudApp()
     budget = ByteBudget(BODIES_AT_ONCE * options.limits.max_body_bytes)
     predict = Exchange(model, options.limits, SednaDialect(model), budget, observers)
-    app.direct[options.predict_path] = predict
+    app.directs[options.predict_path.encode()] = predict
     app.include_router(sedna_routes(model, options, predict))
     dialect = OpenInferenceDialect(model, options.model_name, OpenInferenceLimits())
     infer = Exchange(model, options.limits, dialect, budget, observers)
-    app.direct[f"/v2/models/{options.model_name}/infer"] = infer
+    app.directs[f"/v2/models/{options.model_name}/infer".encode()] = infer
     app.include_router(open_inference_routes(model, options.model_name, dialect, infer))
     app.add_exception_handler(HTTPException, http_error)
     app.include_router(report_routes(relay, metrics))

@@ -1,19 +1,19 @@
 """One question over HTTP: headers, body, answer; all of it before the deadline, and every refusal with its cause.
 
-It is a bare ASGI application and not a FastAPI route: at a thousandth of a second a request, routing, middleware and request
-objects would cost as much as everything else between socket and model. What a question means is the dialect's business.
+It is no FastAPI route: at a thousandth of a second a request, routing, middleware and request objects would cost as much as
+everything else between socket and model. What a question means is the dialect's business.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from sedna_py.errors import BodyTooLarge, SednaError, UnsupportedMediaType
 from sedna_py.protocol.headers import (
@@ -32,7 +32,7 @@ from workers.cloud.deadlines import Deadlines
 from workers.cloud.failures import Failure, failure_of
 from workers.cloud.handled import Handled, Observer
 from workers.cloud.stages import Stages
-from workers.connection_watch import connection_of
+from workers.incoming import AsgiRequest, Field, Fields, Incoming
 
 _READ: Final = frozenset(
     name.lower().encode()
@@ -49,7 +49,6 @@ _READ: Final = frozenset(
         PRIORITY,
     )
 )
-Fields = Iterable[tuple[bytes, bytes]]  # names in small letters, and values
 _SERVER_TIMING: Final = SERVER_TIMING.lower().encode()
 _FRAME_ID: Final = FRAME_ID.lower().encode()
 _REQUEST_ID: Final = REQUEST_ID.lower().encode()
@@ -88,9 +87,9 @@ class Reply:
     body: bytes
     media_type: bytes = b"application/json"
     status: int = 200
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    headers: list[Field] = field(default_factory=list)
 
-    def fields(self) -> list[tuple[bytes, bytes]]:
+    def fields(self) -> list[Field]:
         """Return all headers, those of the body among them."""
         size = str(len(self.body)).encode()
         return [(b"content-type", self.media_type), (b"content-length", size), *self.headers]
@@ -99,15 +98,18 @@ class Reply:
 class Dialect(Protocol):
     """How one protocol asks and is answered."""
 
-    async def answer(self, question: Question, scope: Scope) -> Reply:
-        """Return the answer. Raises what `failure_of` knows, or anything else, which is an internal error."""
+    async def answer(self, question: Question, path_params: Mapping[str, Any]) -> Reply:
+        """Return the answer; `path_params` are what a route found in the address.
+
+        Raises what `failure_of` knows, or anything else, which is an internal error.
+        """
 
     def refuse(self, failure: Failure) -> Reply:
         """Return what a client of this protocol is told of a failure."""
 
 
 class Exchange:
-    """The ASGI application of one address."""
+    """Who answers at one address: without ASGI where the connection knows that way, else as an ASGI application."""
 
     def __init__(
         self,
@@ -125,43 +127,46 @@ class Exchange:
         self._deadlines = Deadlines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request that came through ASGI."""
+        await self.answer(AsgiRequest(scope, receive, send))
+
+    async def answer(self, request: Incoming) -> None:
         """Answer one request."""
         begun, begun_at = time.perf_counter(), time.time()
         clock = asyncio.get_running_loop().time
         now = self._model.last_asked = clock()
         stages = Stages()
-        headers = _known(scope["headers"])
-        echoed: list[tuple[bytes, bytes]] = []
+        headers = _known(request.fields)
+        echoed: list[Field] = []
         outcome, close, about = "ok", False, RequestHeaders()
         ending = _Ending(asyncio.current_task())
-        connection = connection_of(scope)
-        with connection.telling(ending.client_left):
-            try:
-                about = RequestHeaders.parse_lowered(headers)
-                echoed = _echo(about)
-                deadline = now + self._timeout(about)
-                with self._deadlines.calling(deadline, ending.time_is_over):
-                    question = Question(headers, about, b"", stages, deadline, clock)
-                    reply = await self._ask(question, begun, receive, scope)
-            except asyncio.CancelledError:
-                # Who is told of nothing was cancelled by the server: the time for draining is over.
-                failure = failure_of(ending.why or NotReady("the worker is shutting down"))
-                outcome, reply = failure.cause, self._dialect.refuse(failure)
-                # Else the rest of a slow body would keep the connection open for ever.
-                close = isinstance(ending.why, TimeoutError) and not stages.read
-            except Exception as error:  # noqa: BLE001 - the client must hear of it, and the worker must live on
-                failure = failure_of(error)
-                outcome, reply = failure.cause, self._dialect.refuse(failure)
+        try:
+            request.tell_if_lost(ending.client_left)
+            about = RequestHeaders.parse_lowered(headers)
+            echoed = _echo(about)
+            deadline = now + self._timeout(about)
+            with self._deadlines.calling(deadline, ending.time_is_over):
+                reply = await self._ask(Question(headers, about, b"", stages, deadline, clock), begun, request)
+        except asyncio.CancelledError:
+            # Who is told of nothing was cancelled by the server: the time for draining is over.
+            failure = failure_of(ending.why or NotReady("the worker is shutting down"))
+            outcome, reply = failure.cause, self._dialect.refuse(failure)
+            # Else the rest of a slow body would keep the connection open for ever.
+            close = isinstance(ending.why, TimeoutError) and not stages.read
+        except Exception as error:  # noqa: BLE001 - the client must hear of it, and the worker must live on
+            failure = failure_of(error)
+            outcome, reply = failure.cause, self._dialect.refuse(failure)
+        finally:
+            request.tell_if_lost(None)
         if "origin" in headers:  # upstream's server is open to pages of every origin
             echoed.append(_ANY_ORIGIN)
         if close or self._model.draining:
             echoed.append(_CLOSE)
         echoed.append((_SERVER_TIMING, stages.server_timing()))
-        with connection.writing_at_once():
-            await _send(send, reply, echoed)
+        await request.reply(reply.status, [*reply.fields(), *echoed], reply.body)
         ended_at = begun_at + time.perf_counter() - begun
         sizes = (stages.bytes_read, len(reply.body))
-        self._tell(Handled(scope["path"], reply.status, outcome, about, stages, begun_at, ended_at, sizes))
+        self._tell(Handled(request.path, reply.status, outcome, about, stages, begun_at, ended_at, sizes))
 
     def refuse_at_once(self, path: str, fields: Fields) -> Reply | None:
         """Return what a request is told that there is no room for now; None for any other, which is to be answered as usual.
@@ -201,14 +206,14 @@ class Exchange:
         for observe in self._observers:
             observe(handled)
 
-    async def _ask(self, question: Question, begun: float, receive: Receive, scope: Scope) -> Reply:
+    async def _ask(self, question: Question, begun: float, request: Incoming) -> Reply:
         self._check_head(question.headers)
         self._model.check_room(urgent=question.about.urgent, left_s=question.left_s())
         with self._bytes.account() as account:
-            question.body = await self._read(receive, account)
+            question.body = await self._read(request, account)
             question.stages.read = time.perf_counter() - begun
             question.stages.bytes_read = len(question.body)
-            return await self._dialect.answer(question, scope)
+            return await self._dialect.answer(question, request.path_params)
 
     def _check_head(self, headers: Mapping[str, str]) -> None:
         encoding = headers.get("content-encoding", "identity")
@@ -218,26 +223,22 @@ class Exchange:
         if announced.isdecimal() and int(announced) > self._limits.max_body_bytes:
             raise self._too_large()
 
-    async def _read(self, receive: Receive, account: Account) -> bytes:
-        message = await self._next(receive, account)
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body"):  # nearly always: a frame comes at once
+    async def _read(self, request: Incoming, account: Account) -> bytes:
+        body, more = await request.next()
+        self._take(account, body)
+        if not more:  # nearly always: a frame comes at once
             return body
         chunks = bytearray(body)
-        while message.get("more_body"):
-            message = await self._next(receive, account)
-            chunks += message.get("body", b"")
+        while more:
+            body, more = await request.next()
+            self._take(account, body)
+            chunks += body
         return bytes(chunks)
 
-    async def _next(self, receive: Receive, account: Account) -> Message:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        size = len(message.get("body", b""))
-        if account.taken + size > self._limits.max_body_bytes:
+    def _take(self, account: Account, chunk: bytes) -> None:
+        if account.taken + len(chunk) > self._limits.max_body_bytes:
             raise self._too_large()
-        account.take(size)
-        return message
+        account.take(len(chunk))
 
     def _too_large(self) -> BodyTooLarge:
         limit = self._limits.max_body_bytes
@@ -272,11 +273,6 @@ def _known(fields: Fields) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in fields if name in _READ}
 
 
-def _echo(about: RequestHeaders) -> list[tuple[bytes, bytes]]:
+def _echo(about: RequestHeaders) -> list[Field]:
     said = ((_FRAME_ID, about.frame_id), (_REQUEST_ID, about.request_id))
     return [(name, value.encode("ascii")) for name, value in said if value]
-
-
-async def _send(send: Send, reply: Reply, more: list[tuple[bytes, bytes]]) -> None:
-    await send({"type": "http.response.start", "status": reply.status, "headers": [*reply.fields(), *more]})
-    await send({"type": "http.response.body", "body": reply.body})

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-
-from starlette.types import Scope
 
 from sedna_py.errors import EstimatorError
 from sedna_py.protocol.media_types import JPEG, JSON
@@ -49,9 +47,9 @@ class OpenInferenceDialect:
         self._limits = limits
         self._long_texts = asyncio.Semaphore(_LONG_AT_ONCE)
 
-    async def answer(self, question: Question, scope: Scope) -> Reply:
+    async def answer(self, question: Question, path_params: Mapping[str, Any]) -> Reply:
         """Ask the model about each picture of the request, or about its texts."""
-        self.check(scope.get("path_params", {}))
+        self.check(path_params)
         begun = time.perf_counter()
         request = await self._read(question)
         wanted = request.output_names()
@@ -75,7 +73,7 @@ class OpenInferenceDialect:
         status = _BAD_REQUEST if failure.status == _UNPROCESSABLE else failure.status
         return Reply(json_form.dump(error_document(failure.text)), status=status, headers=failure.headers())
 
-    def check(self, path: dict[str, Any]) -> None:
+    def check(self, path: Mapping[str, Any]) -> None:
         """Raise UnknownModel for the name or version of an address that is not served."""
         name, version = path.get("model", self._name), path.get("version", self._model.version)
         if name != self._name:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
-from starlette.types import Scope
 
 from sedna_py.errors import MalformedBody
 from sedna_py.protocol import sedna_json
@@ -25,7 +25,7 @@ class SednaDialect:
     def __init__(self, model: BigModel) -> None:
         self._model = model
 
-    async def answer(self, question: Question, scope: Scope) -> Reply:
+    async def answer(self, question: Question, path_params: Mapping[str, Any]) -> Reply:
         """Ask the model about the body."""
         media_type = parse_content_type(question.headers.get("content-type"))
         result = await self._model.predict(
