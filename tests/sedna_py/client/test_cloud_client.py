@@ -387,7 +387,7 @@ def test_a_process_that_stood_still_while_it_waited_for_a_place_does_not_blame_t
         await arrived.wait()
         waiting = asyncio.create_task(_cause(client, deadline_s=0.05))
         await asyncio.sleep(0)  # it waits now
-        time.sleep(0.1)  # the event loop hears of both of its time-outs at once
+        time.sleep(0.1)  # noqa: ASYNC251 - the event loop hears of both of its time-outs at once
         cause = await waiting
         first.cancel()
         await asyncio.wait({first})
