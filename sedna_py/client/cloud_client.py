@@ -225,17 +225,20 @@ class CloudClient:
         """Send within the deadline. Raises CloudFailure and nothing else but cancellation."""
         await self.start()
         try:
-            async with self._connections.place(self._left_s(call) * _WAIT_SHARE):
-                left_s = self._left_s(call)
-                if left_s <= 0:  # this process got no processor meanwhile, for which the cloud is not to blame
-                    raise httpx.PoolTimeout("its deadline passed while it waited for a place")
-                async with asyncio.timeout(left_s):
-                    return await self._router.send(call)
+            async with (
+                self._connections.place((call.deadline - self._clock()) * _WAIT_SHARE),
+                asyncio.timeout(self._left_s(call)),
+            ):
+                return await self._router.send(call)
         except Exception as error:
             raise self._failure(error) from error
 
     def _left_s(self, call: Call) -> float:
-        return call.deadline - self._clock()
+        """Return the seconds that a call with a place has. Raises httpx.PoolTimeout for none."""
+        left_s = call.deadline - self._clock()
+        if left_s <= 0:  # this process got no processor meanwhile, for which the cloud is not to blame
+            raise httpx.PoolTimeout("its deadline passed while it waited for a place")
+        return left_s
 
     def _failure(self, error: Exception) -> CloudFailure:
         if self._closed:

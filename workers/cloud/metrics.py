@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
 from sedna_py.metrics import names
 from workers.cloud import stages
@@ -20,23 +18,20 @@ from workers.cpu_metrics import show_cpu
 from workers.inference.predictor import HookPredictor
 
 ReportOutcome = Literal["received", "refused", "forwarded", "dropped"]
-
-
 COUNTED_AT_ONCE: Final = 64
 
 
 class CloudMetrics:
     """Counts requests and times their stages, in a registry of its own.
 
-    Requests are counted some at a time, and whenever somebody looks: between two inferences the processor has forgotten this
-    code, and to fetch it again for each request takes longer than to run it.
+    Requests are counted some at a time, and when `collect` is called before somebody looks: between two inferences the processor
+    forgets this code, and to fetch it again for each request takes longer than to run it.
     """
 
     def __init__(self, cpu: CpuBudget | None = None) -> None:
         self.registry = CollectorRegistry()
         self._handled: deque[Handled] = deque()
         r = self.registry
-        r.register(_Before(self._count))  # first, so that all others are up to date
         if cpu is not None:
             show_cpu(r, cpu)
         self._requests = Counter(names.CLOUD_REQUESTS, "Requests for a prediction", ["outcome"], registry=r)
@@ -97,9 +92,9 @@ class CloudMetrics:
         """Note one request, to be counted with others."""
         self._handled.append(handled)
         if len(self._handled) >= COUNTED_AT_ONCE:
-            self._count()
+            self.collect()
 
-    def _count(self) -> None:
+    def collect(self) -> None:
         """Count what has been noted; from any thread."""
         while self._handled:
             try:
@@ -109,19 +104,3 @@ class CloudMetrics:
             (self._answered if handled.outcome == "ok" else self._requests.labels(handled.outcome)).inc()
             for stage, seconds in handled.stages.spent():
                 self._stages_by_name[stage].observe(seconds)
-
-
-class _Before(Collector):
-    """A collector without metrics of its own, which does something before those after it are read."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        self._work = work
-
-    def collect(self) -> Iterable[Metric]:
-        """Do it."""
-        self._work()
-        return ()
-
-    def describe(self) -> Iterable[Metric]:
-        """There is nothing to describe; without this, registering would collect."""
-        return ()
