@@ -77,8 +77,8 @@ def network(layers: int, seed: int = 6) -> ov.Model:
 def middle_model(per_second: float, folder: Path) -> BenchModel:
     """Return the one whose inferences/s here, by benchmark_app, are the nearest to that.
 
-    An inference takes a time for the stem and the same for each convolution more, so two sizes tell which one it is, about; it and
-    its neighbours are tried.
+    An inference takes a time for the stem and the same for each convolution more, so two sizes tell which one it is, about; that
+    one and its neighbours are tried.
     """
     tried = {layers: _Tried.of(layers, folder) for layers in (FEW, MANY)}
     each = (tried[MANY].seconds - tried[FEW].seconds) / (MANY - FEW)
