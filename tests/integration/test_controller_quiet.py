@@ -166,6 +166,12 @@ def written_by_others(audited: ControlPlane) -> set[str]:
     }
 
 
+def rewritten_autoscalers(audited: ControlPlane, since: int) -> set[str]:
+    """Return the names of those whose status others than the controller have written, after so many writes."""
+    writes = audited.api_writes()[since:]
+    return {write.name for write in writes if write.user != "admin" and write.resource == f"{HPA.plural}/status"}
+
+
 def wait_for_rest(services: list[Service], audited: ControlPlane) -> None:
     """Wait until the last status is written: all pods serve, and no autoscaler has a metric."""
     witness, quiet_since = Witness(audited), time.monotonic()
@@ -216,16 +222,20 @@ def test_nothing_is_written_while_nothing_changes(
         disturb(services, edits, QUIET_S * 0.15)
         assert sorted(words(witness.new())) == sorted(applied)
 
+    written = len(audited.api_writes())
     audited.stop_api_server()
     audited.start_api_server()
     eventually_listed(controller)
     disturb(services, edits, QUIET_S * 0.15)
-    assert words(witness.new()) == []
+    # Kubernetes' own autoscaler may have met the outage and say so: of that alone a status tells.
+    retold = rewritten_autoscalers(audited, written)
+    news = {service.name for service in services if retold & {key.name for key in service.child_keys()}}
+    assert words([w for w in witness.new() if w.resource != f"{SERVICES}/status" or w.name not in news]) == []
 
     changed = {name for name, version in versions(services).items() if version != before[name]}
     assert {name for name in changed if name.split()[1] not in written_by_others(audited)} == set()
     assert generations(services) == generation
-    assert {service.name: service.status() for service in services} == statuses
+    seconds_until(lambda: {s.name: s.status() for s in services} == statuses, "the statuses of before", SOON_S)
 
 
 def lists(controller: Replica) -> float:
