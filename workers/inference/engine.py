@@ -42,10 +42,16 @@ class EngineOptions:
     batch_delay_s: float = 0.0
 
     def properties(self) -> dict[str, Any]:
-        """Return the OpenVINO properties."""
+        """Return the OpenVINO properties.
+
+        OpenVINO binds its threads to cpus while they compute, counted from the first, and knows nothing of other processes: all
+        pods of a node would compute on the same cpus, with the rest of them idle. The kernel places threads better.
+        """
         chosen: dict[str, Any] = {"NUM_STREAMS": self.streams} if self.streams else {"PERFORMANCE_HINT": "THROUGHPUT"}
-        if self.threads and self.device == "CPU":  # other devices refuse the property
-            chosen["INFERENCE_NUM_THREADS"] = self.threads
+        if self.device == "CPU":  # other devices refuse the properties
+            chosen["ENABLE_CPU_PINNING"] = False
+            if self.threads:
+                chosen["INFERENCE_NUM_THREADS"] = self.threads
         return chosen
 
 

@@ -31,6 +31,15 @@ def named(node: ov.Node, name: str) -> ov.Node:
     return node
 
 
+def busy_network(layers: int = 200) -> ov.Model:
+    """`numbers` (1, 512) through so many matrices: some milliseconds."""
+    numbers = named(op.parameter([1, 512], np.float32), "numbers")
+    node, matrix = numbers, np.random.default_rng(1).normal(0, 0.04, (512, 512)).astype(np.float32)
+    for _ in range(layers):
+        node = op.matmul(node, op.constant(matrix), False, False)
+    return ov.Model([op.result(named(node, "found"))], [numbers], "busy")
+
+
 def colour_network() -> ov.Model:
     """An SSD whose box i has the mean of the picture's colour i (red, green, blue) for its score."""
     image = named(op.parameter([1, 3, 8, 8], np.float32, name="image"), "image")
