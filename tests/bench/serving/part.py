@@ -16,7 +16,7 @@ from tests.bench.serving.comparison import compare
 from tests.bench.serving.hot_reload import hot_reload
 from tests.bench.serving.limits import BenchModel, bench_model
 from tests.bench.serving.middle_model import middle_model
-from tests.bench.serving.one_core import measure_one_core, why_not
+from tests.bench.serving.one_core import measure_one_core, measure_two_pods, why_not
 from tests.bench.serving.overload import overload
 from tests.bench.serving.servers import picture_files
 from tests.bench.serving.settings_table import measure_settings, report_settings
@@ -79,6 +79,9 @@ def _bench(face: Pair, helmet: Pair | None, options: Options, folder: Path) -> d
             cores = measure_one_core(light, pictures, first, options.rounds, options.seconds)
             report.report_one_core(cores)
             found["one_core"] = {name: asdict(figures) for name, figures in cores.items()}
+            if "limited" in cores:  # there are cgroups
+                found["two_pods"] = measure_two_pods(light, pictures, first, options.rounds, options.seconds)
+                report.report_two_pods(found["two_pods"])
     if "reload" in parts:
         print(f"\na new version every other second for {options.reload_s:g} s, {light.name}; one run")
         reloaded = hot_reload(light, pictures, first, folder / "versions", options.reload_s)

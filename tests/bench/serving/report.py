@@ -117,6 +117,15 @@ def report_one_core(figures: dict[str, Loaded]) -> None:
         )
 
 
+def report_two_pods(found: dict[str, list[float]]) -> None:
+    """Print what a second worker adds on the same two cpus, which who asks needs as well."""
+    one, both = median(found["one"]), median(found["both"])
+    ratio = over(found["both"], found["one"])
+    print(
+        f"    two workers under a limit of one cpu each, over one: {spread(ratio)}   {both:.0f} of {one:.0f} per second"
+    )
+
+
 def report_reload(found: Reloaded) -> None:
     """Print what new versions do."""
     print(
