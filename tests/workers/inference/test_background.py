@@ -50,8 +50,12 @@ def tasks():
 
 others = tasks()
 compiled = compile_model(reshape_network(), EngineOptions(streams=2))
-mine = os.getpriority(os.PRIO_PROCESS, 0)
-print(*(os.getpriority(os.PRIO_PROCESS, thread) - mine for thread in tasks() - others))
+print(os.getpriority(os.PRIO_PROCESS, 0))
+for thread in tasks() - others:
+    try:
+        print(os.getpriority(os.PRIO_PROCESS, thread))
+    except ProcessLookupError:
+        pass  # it only helped to compile
 """
 
 
@@ -59,6 +63,6 @@ print(*(os.getpriority(os.PRIO_PROCESS, thread) - mine for thread in tasks() - o
 def test_openvinos_streams_give_way() -> None:
     # In a process of its own: OpenVINO gives a model the streams of one that is gone.
     told = subprocess.run([sys.executable, "-c", SHOW], capture_output=True, text=True, timeout=60, check=True).stdout
-    found = [int(word) for word in told.split()]
+    mine, *found = map(int, told.split())
     assert len(found) >= 2
-    assert set(found) == {NICENESS}
+    assert set(found) == {min(mine + NICENESS, 19)}
