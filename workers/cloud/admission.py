@@ -71,10 +71,10 @@ class Admission:
 
         Raises Refused if there is no place in the line, or when it is lost to a request of the other class.
         """
-        self.check(urgent=urgent, left_s=left_s)
         if self.has_room:
             self.in_flight += 1
             return self._now()
+        self.check(urgent=urgent, left_s=left_s)
         loop = asyncio.get_running_loop()
         called: asyncio.Future[None] = loop.create_future()
         loser = self._line.push(called, urgent=urgent)

@@ -163,8 +163,11 @@ class AsyncEngine:
         self._plain = PlainInput.of(compiled)
         # OpenVINO's first conversion between numpy and its tensors deadlocks if two threads make it at once (2026.4).
         _ = ov.Tensor(np.zeros(1, np.float32)).data
-        self._room = threading.Semaphore(self.requests)
-        # Not an executor: its futures and locks are a tenth of a small model's time, and nobody waits for a future here.
+        # Not a semaphore and not an executor, which are Python: that would be a tenth of a small model's time, and nobody waits
+        # for a future here.
+        self._room: SimpleQueue[None] = SimpleQueue()
+        for _ in range(self.requests):
+            self._room.put(None)
         self._work: SimpleQueue[Work | None] = SimpleQueue()
         self._closing = threading.Lock()
         self._threads = [
@@ -181,12 +184,12 @@ class AsyncEngine:
         name, or the exception, in that same thread, exactly once. The outputs are the request's own memory: they hold until
         `done` returns. An output without a name is called by its number.
         """
-        self._room.acquire()
+        self._room.get()
         with self._closing:
             if self._threads:
                 self._work.put(Work(inputs, done, time.monotonic()))
                 return
-        self._room.release()
+        self._room.put(None)
         done(PredictorClosed("the model is closed; submit nothing after close"))
 
     def close(self) -> None:
@@ -224,7 +227,7 @@ class AsyncEngine:
         return {name: found[i] for i, name in enumerate(self._names)}
 
     def _deliver(self, work: Work, outcome: Outputs | Exception) -> None:
-        self._room.release()  # first: whoever hears the answer may bring the next frame at once
+        self._room.put(None)  # first: whoever hears the answer may bring the next frame at once
         try:
             work.done(outcome)
         except Exception:
