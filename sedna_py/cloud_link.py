@@ -52,6 +52,7 @@ class CloudAnswer:
     result: list[Any] | None
     cause: OffloadCause | None = None
     detail: str = ""
+    bytes_sent: int = 0  # of bodies that were answered
 
 
 class CloudLink:
@@ -107,7 +108,8 @@ class CloudLink:
             self._next_probe_at = self._clock() + _PROBE_PERIOD_S
             self._loop.submit(call)
             return CloudAnswer(None, OffloadCause.CIRCUIT_OPEN, "the cloud failed just now and is being probed")
-        return CloudAnswer(self._loop.run(call, timeout_s=max(left_s, 0) + _GRACE_S).result)
+        reply = self._loop.run(call, timeout_s=max(left_s, 0) + _GRACE_S)
+        return CloudAnswer(reply.result, bytes_sent=reply.bytes_sent)
 
     def _failing(self) -> bool:
         return self._cloud.breaker_state is not BreakerState.CLOSED

@@ -15,15 +15,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from sedna_py.big_model_service import BigModelService
+from sedna_py.budgeted_filter import BudgetedFilter, load_filter
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.cloud_client import CloudClient
 from sedna_py.client.local_controller import InferenceCounts, LocalControllerReporter, WorkerIdentity
 from sedna_py.client.pod_lookup import PodSource
+from sedna_py.client.send_cap import SendCap
 from sedna_py.client.settings import ClientSettings
 from sedna_py.cloud_link import CloudAnswer, CloudLink, LinkOptions
 from sedna_py.context import Context
 from sedna_py.errors import SednaError, SettingsError
-from sedna_py.hard_example_mining import BaseFilter, decide, make_filter
+from sedna_py.hard_example_mining import BaseFilter, decide
+from sedna_py.hard_example_mining.budget_plan import NO_PLAN, BudgetPlan
 from sedna_py.host_address import get_host_ip
 from sedna_py.job import JobBase, PostProcess, find_post_process
 from sedna_py.job_settings import JointInferenceSettings
@@ -45,20 +48,23 @@ __all__ = ["BigModelService", "JointInference"]
 
 # A script is held up by each failure, a live video's worker is not: two in a row are enough here.
 _FAILURES_UNTIL_OPEN = 2
+_EXPECTED = frozenset({OffloadCause.CIRCUIT_OPEN, OffloadCause.OVER_CAP})
 
 
 class JointInference(JobBase):
     """The edge worker of a script.
 
     `hard_example_mining` is {"method": name, "param": {...}}; without it HEM_NAME and HEM_PARAMETERS decide, and without
-    those nothing is hard. Raises FilterError, ModelError or SettingsError, and whatever the estimator raises in `load`.
+    those nothing is hard. The parameters `budget` and `cap` are kept as the edge worker keeps them. Raises FilterError,
+    ModelError or SettingsError, and whatever the estimator raises in `load`.
     """
 
     def __init__(self, estimator: Any = None, hard_example_mining: dict[str, Any] | None = None) -> None:
         super().__init__(estimator)
         self.job_kind = "jointinferenceservice"
         self._settings = JointInferenceSettings.from_environment(Context.parameters)
-        self.hard_example_mining_algorithm = _load_filter(hard_example_mining or self.get_hem_algorithm_from_config())
+        chosen = hard_example_mining or self.get_hem_algorithm_from_config()
+        self.hard_example_mining_algorithm, self._plan = _load_filter(chosen)
         self.load_model()
         self._totals = _Totals()
         client = self._make_client()
@@ -140,8 +146,11 @@ class JointInference(JobBase):
         # A function cannot travel; it is for the edge's answer only.
         name = post_process if isinstance(post_process, str) else None
         reply = self.cloud.ask(data, name, kwargs)
+        if isinstance(self.hard_example_mining_algorithm, BudgetedFilter):
+            self.hard_example_mining_algorithm.sent(reply.bytes_sent)
         if reply.result is None:
-            known = reply.cause is OffloadCause.CIRCUIT_OPEN  # said when it opened; not again for every example
+            # An open circuit was said when it opened, and a cap is meant to hold examples back.
+            known = reply.cause in _EXPECTED
             self.log.log(logging.DEBUG if known else logging.ERROR, "get cloud result error: %s", reply.detail)
         return reply
 
@@ -157,6 +166,7 @@ class JointInference(JobBase):
             prefix=self.job_name,
             settings=options,
             pods=PodSource.parse(pods) if pods else None,
+            cap=SendCap(self._plan.cap) if self._plan.cap else None,
         )
 
     def _link_options(self) -> LinkOptions:
@@ -198,7 +208,7 @@ class _Totals:
             return self._counts
 
 
-def _load_filter(chosen: dict[str, Any]) -> BaseFilter | None:
+def _load_filter(chosen: dict[str, Any]) -> tuple[BaseFilter | None, BudgetPlan]:
     if not chosen:
-        return None
-    return make_filter(chosen.get("method", "IBT"), chosen.get("param") or {})
+        return None, NO_PLAN
+    return load_filter(chosen.get("method", "IBT"), chosen.get("param") or {})

@@ -27,6 +27,7 @@ from sedna_py.client.pod_watch import PodWatch, WatchPolicy
 from sedna_py.client.retry_budget import RetryBudget
 from sedna_py.client.route import Route, RouteCounts, RouteFigures, RouteNews
 from sedna_py.client.router import Router, RouterParts
+from sedna_py.client.send_cap import NOT_LET_GO, SendCap
 from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import CloudUnavailable, MalformedBody, SettingsError
 from sedna_py.protocol.causes import OffloadCause
@@ -73,6 +74,7 @@ class CloudClient:
     """A client of one cloud service, for one event loop: of its pods where `pods` names them, else of its one address.
 
     With `model` the cloud is a server of the Open Inference Protocol that has a model of that name; bodies are JPEG or PNG then.
+    What `cap` does not let go fails with the cause `over_cap` or `larger_than_cap`; a repeated body counts again.
     """
 
     def __init__(
@@ -85,12 +87,14 @@ class CloudClient:
         *,
         pods: PodSource | None = None,
         model: str = "",
+        cap: SendCap | None = None,
     ) -> None:
         self._dialect = open_inference(model) if model else sedna(prefix)
         self._settings = settings or ClientSettings()
         root = _checked(base_url)
         self._clock = clock
         self._breaker = CircuitBreaker(self._settings.breaker_policy())
+        self._cap = cap
         self._closed = False
         chance = random.Random()
         self._connections = Connections(self._settings, transport, clock, chance, tls=root.startswith("https:"))
@@ -99,7 +103,7 @@ class CloudClient:
         self._news = RouteNews(redact(root), str(pods or ""), clock())
         # At least one retry for each request on its way: they fail together when their pod does.
         budget = RetryBudget(self._settings.retry_ratio, max(10.0, 2.0 * self._settings.max_connections))
-        parts = RouterParts(self._connections, self._balancer, budget, self._counts, clock, self._pod_failed)
+        parts = RouterParts(self._connections, self._balancer, budget, self._counts, clock, self._pod_failed, cap)
         self._router = Router(root, self._dialect, self._settings, parts)
         self._watch = self._make_watch(pods, chance) if pods else None
 
@@ -122,6 +126,10 @@ class CloudClient:
     def would_refuse(self) -> bool:
         """Whether a request made now would fail with the cause `circuit_open`; for who can spare itself the encoding."""
         return self._breaker.would_refuse(self._clock())
+
+    def cap_is_full(self) -> bool:
+        """Whether a request made now would most likely fail with the cause `over_cap`. For the client's own loop."""
+        return self._cap is not None and self._cap.full(self._clock())
 
     async def start(self) -> None:
         """Begin to look for pods; the first request does it as well."""
@@ -215,7 +223,12 @@ class CloudClient:
                 "POST", self._dialect.predict_path, question.deadline, question.headers, body, content,
                 accept=self._dialect.accept, fresh=question.is_probe,
             )  # fmt: skip
-            answer = await self._ask(call)
+            try:
+                answer = await self._ask(call)
+            except CloudFailure as failure:
+                if question.bytes_sent and failure.cause in NOT_LET_GO:
+                    self._dialect.expect(form)  # or each request would be sent in the other one first, for ever
+                raise
             question.bytes_sent += call.bodies_sent * len(body)
             if self._dialect.understood(form, answer.status):
                 break

@@ -74,11 +74,15 @@ class Call:
     bodies_sent: int = 0
     new_connection: bool = False
     reply_begun: bool = False
+    body_left: Callable[[], None] = lambda: None  # called when an attempt's body is with the system
+    result: Answer | Exception | None = None  # of the last attempt
 
     async def trace(self, event: str, _info: dict[str, Any]) -> None:
-        """Follow the transport: whether it connected, and whether a reply began."""
+        """Follow the transport: whether it connected, whether the body has left, and whether a reply began."""
         if event == "connection.connect_tcp.started":
             self.new_connection = True
+        elif event.endswith("send_request_body.complete"):
+            self.body_left()
         elif event.endswith("receive_response_headers.complete"):
             self.reply_begun = True
 

@@ -63,6 +63,10 @@ class Dialect:
             self._known = None  # another server may answer by now
         return status not in _NOT_UNDERSTOOD
 
+    def expect(self, form: Form) -> None:
+        """Begin with this form next time, as the others were not understood and this one could not be tried yet."""
+        self._known = form
+
     def error_text(self, body: bytes) -> str:
         """Return what a server said of a failure, for people; whatever failed may have answered."""
         return (read_error(body) or body[: 4 * _MAX_ERROR_CHARS].decode("utf-8", "replace"))[:_MAX_ERROR_CHARS]

@@ -58,6 +58,8 @@ class CloudFailure(CloudUnavailable):
 
 def failure_of_exception(error: Exception) -> CloudFailure:
     """Map what a transport raised; the message names the exception, whose own text may be empty."""
+    if isinstance(error, CloudFailure):  # not a transport's: it knows its cause
+        return error
     cause = next(CAUSES[kind] for kind in type(error).__mro__ if kind in CAUSES)
     # A request that never got a connection says nothing about the cloud.
     outcome = Outcome.ABANDONED if cause is OffloadCause.QUEUE_FULL else Outcome.FAILURE

@@ -15,11 +15,13 @@ from typing import Any, Final
 import httpx
 
 from sedna_py.client.balancer import Balancer, Pod, PodState, Verdict
+from sedna_py.client.circuit_breaker import Outcome
 from sedna_py.client.connections import Answer, Call, Connections, Kind, Target
 from sedna_py.client.dialect import Dialect
-from sedna_py.client.failures import failure_of_exception, failure_of_status
+from sedna_py.client.failures import CloudFailure, failure_of_exception, failure_of_status
 from sedna_py.client.retry_budget import RetryBudget
 from sedna_py.client.route import OK, RetryCause, Route, RouteCounts
+from sedna_py.client.send_cap import SendCap
 from sedna_py.client.settings import ClientSettings
 from sedna_py.protocol.causes import OffloadCause
 from sedna_py.protocol.headers import RequestHeaders
@@ -36,7 +38,7 @@ Result = Answer | Exception
 
 @dataclass(frozen=True, slots=True)
 class RouterParts:
-    """What a router works with. `on_failure` is called when a pod has been set aside."""
+    """What a router works with. `on_failure` is called when a pod has been set aside; without a `cap` all may be sent."""
 
     connections: Connections
     balancer: Balancer
@@ -44,6 +46,14 @@ class RouterParts:
     counts: RouteCounts
     clock: Callable[[], float]
     on_failure: Callable[[], None]
+    cap: SendCap | None = None
+
+
+class _Capped(CloudFailure):
+    """The cap did not let the body go: nothing was sent, and nobody is to blame."""
+
+    def __init__(self, cause: OffloadCause, cap: SendCap, size: int) -> None:
+        super().__init__(cause, f"not sent: a body of {size} bytes, and the cap is {cap.name}", Outcome.ABANDONED)
 
 
 class Router:
@@ -57,7 +67,15 @@ class Router:
         self._service_fresh = Target(f"{root}/{dialect.prefix}", Kind.FRESH, settings.connect_timeout_s)
 
     async def send(self, call: Call) -> Answer:
-        """Return the reply of whoever answered. Raises what httpx raises."""
+        """Return the reply of whoever answered. Raises what httpx raises, or CloudFailure for what the cap keeps here."""
+        try:
+            return await self._send(call)
+        except _Capped:
+            if call.result is None:
+                raise
+        return _unwrap(call.result)  # the cap allows no second try; what came of the first one stands
+
+    async def _send(self, call: Call) -> Answer:
         parts = self._parts
         parts.budget.deposit()
         tried: list[str] = []
@@ -114,6 +132,22 @@ class Router:
         return _unwrap(await self._attempt(call, self._service_fresh, Route.SERVICE))
 
     async def _attempt(self, call: Call, target: Target, route: Route) -> Result:
+        """Send once unless the cap keeps the body here."""
+        cap, size, clock = self._parts.cap, len(call.body), self._parts.clock
+        if cap is None or not size:
+            return await self._exchange(call, target, route)
+        passage = cap.take(size, clock())
+        if isinstance(passage, OffloadCause):
+            return _Capped(passage, cap, size)
+        before = call.bodies_sent
+        call.body_left = lambda: passage.left(clock())
+        try:
+            call.result = await self._exchange(call, target, route)
+        finally:
+            passage.left(clock(), sent=call.bodies_sent > before)
+        return call.result
+
+    async def _exchange(self, call: Call, target: Target, route: Route) -> Result:
         outcome: str | None = None
         try:
             answer = await self._parts.connections.send(call, target)

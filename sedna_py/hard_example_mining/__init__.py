@@ -1,7 +1,7 @@
 """Hard-example mining: which of the edge's answers to doubt.
 
 A filter is made by name with `make_filter`, asked with `decide`, and its parameters are checked beforehand
-with `check_parameters`.
+with `check_parameters`. `read_plan` finds the budget and the cap among them; `sedna_py.budgeted_filter` keeps the budget.
 """
 
 from sedna_py.hard_example_mining.base import BaseFilter, Decision, Judges
@@ -19,6 +19,7 @@ from sedna_py.hard_example_mining.registry import (
     decide,
     known_filters,
     make_filter,
+    read_plan,
 )
 from sedna_py.hard_example_mining.threshold import ThresholdFilter
 
@@ -42,4 +43,5 @@ __all__ = [
     "make_filter",
     "parameters_problem",
     "parse_parameters",
+    "read_plan",
 ]

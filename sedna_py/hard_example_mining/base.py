@@ -48,11 +48,16 @@ class Decision:
 class BaseFilter(ABC):
     """Base of all filters: an instance is called once a frame.
 
-    A subclass lists in `PARAMETERS` what its constructor reads; it takes and ignores every other keyword.
+    A subclass lists in `PARAMETERS` what its constructor reads; it takes and ignores every other keyword. `THRESHOLD` is the
+    one of them that the score is compared with, if there is one. Where no decision has a score, `SCORED` is False and
+    `INSTEAD_OF_BUDGET` says what to write instead of a budget, which has no threshold to move then.
     """
 
     PARAMETERS: ClassVar[tuple[Parameter[Any], ...]] = ()
     JUDGES: ClassVar[Judges] = Judges.ANYTHING
+    THRESHOLD: ClassVar[str] = ""
+    SCORED: ClassVar[bool] = True
+    INSTEAD_OF_BUDGET: ClassVar[str] = ""
 
     @abstractmethod
     def __call__(self, infer_result: Any = None) -> Decision:

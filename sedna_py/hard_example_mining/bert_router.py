@@ -34,6 +34,7 @@ class BertRouterFilter(BaseFilter):
 
     PARAMETERS: ClassVar[tuple[Parameter[Any], ...]] = (_MODEL, _TASK, _MAX_LENGTH, _DEVICE, _THRESHOLD)
     JUDGES: ClassVar[Judges] = Judges.TEXT
+    THRESHOLD: ClassVar[str] = _THRESHOLD.name
 
     def __init__(self, *, pipeline: Pipeline | None = None, **parameters: object) -> None:
         self.model = _MODEL.parse(parameters.get("model", _MODEL.default))

@@ -27,6 +27,7 @@ class CrossEntropyFilter(BaseFilter):
 
     PARAMETERS: ClassVar[tuple[Parameter[Any], ...]] = (_THRESHOLD,)
     JUDGES: ClassVar[Judges] = Judges.PROBABILITIES
+    THRESHOLD: ClassVar[str] = _THRESHOLD.name
 
     def __init__(self, threshold_cross_entropy: float | str = _THRESHOLD.default, **_ignored: object) -> None:
         self.threshold_cross_entropy = _THRESHOLD.parse(threshold_cross_entropy)

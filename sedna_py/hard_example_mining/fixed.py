@@ -12,6 +12,8 @@ class CloudOnlyFilter(BaseFilter):
     """Every frame is hard. Source: Sedna's `CloudOnly`."""
 
     PARAMETERS: ClassVar[tuple[Parameter[Any], ...]] = ()
+    SCORED: ClassVar[bool] = False
+    INSTEAD_OF_BUDGET: ClassVar[str] = "write a rate as cap, or the name of IBT, Threshold or CrossEntropy"
 
     def __init__(self, **_ignored: object) -> None:
         """Take no parameter."""
@@ -24,6 +26,8 @@ class EdgeOnlyFilter(BaseFilter):
     """No frame is hard. Source: Sedna's `EdgeOnly`."""
 
     PARAMETERS: ClassVar[tuple[Parameter[Any], ...]] = ()
+    SCORED: ClassVar[bool] = False
+    INSTEAD_OF_BUDGET: ClassVar[str] = "it sends nothing; write the name of IBT, Threshold or CrossEntropy"
 
     def __init__(self, **_ignored: object) -> None:
         """Take no parameter."""

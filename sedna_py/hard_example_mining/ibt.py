@@ -24,6 +24,7 @@ class IBTFilter(BaseFilter):
 
     PARAMETERS: ClassVar[tuple[Parameter[Any], ...]] = (_THRESHOLD_IMG, _THRESHOLD_BOX)
     JUDGES: ClassVar[Judges] = Judges.BOXES
+    THRESHOLD: ClassVar[str] = _THRESHOLD_IMG.name
 
     def __init__(
         self,

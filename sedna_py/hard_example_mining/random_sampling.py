@@ -19,6 +19,8 @@ class RandomFilter(BaseFilter):
     """
 
     PARAMETERS: ClassVar[tuple[Parameter[Any], ...]] = (_RATIO,)
+    SCORED: ClassVar[bool] = False
+    INSTEAD_OF_BUDGET: ClassVar[str] = "write a share as random_ratio, such as 0.2, and a rate as cap"
 
     def __init__(
         self, random_ratio: float | str = _RATIO.default, *, rng: random.Random | None = None, **_ignored: object

@@ -13,6 +13,7 @@ from sedna_py.class_factory import ClassFactory, ClassType
 from sedna_py.errors import FilterError
 from sedna_py.hard_example_mining.base import BaseFilter, Decision
 from sedna_py.hard_example_mining.bert_router import BertRouterFilter
+from sedna_py.hard_example_mining.budget_plan import NO_PLAN, BudgetPlan, plan, problems, replaced, reserved
 from sedna_py.hard_example_mining.cross_entropy import CrossEntropyFilter
 from sedna_py.hard_example_mining.fixed import CloudOnlyFilter, EdgeOnlyFilter
 from sedna_py.hard_example_mining.ibt import IBTFilter
@@ -48,7 +49,7 @@ def known_filters() -> tuple[str, ...]:
 
 
 def make_filter(name: str, parameters: Mapping[str, object]) -> BaseFilter:
-    """Make the filter of this name; unknown parameters are ignored.
+    """Make the filter of this name; unknown parameters are ignored, and so are a budget and a cap (see `read_plan`).
 
     Raises FilterError with what to write instead.
     """
@@ -64,17 +65,36 @@ def make_filter(name: str, parameters: Mapping[str, object]) -> BaseFilter:
     return made if isinstance(made, BaseFilter) else _Adapted(name, made)
 
 
+def read_plan(name: str, parameters: Mapping[str, object]) -> BudgetPlan:
+    """Return the budget and the cap among a filter's parameters; none for a filter that is not known here.
+
+    Raises FilterError with what to write instead.
+    """
+    if not ClassFactory.is_exists(ClassType.HEM, name):
+        return NO_PLAN
+    return plan(name, ClassFactory.get_cls(ClassType.HEM, name), parameters)
+
+
 def check_parameters(name: str, parameters: Mapping[str, object]) -> list[ParameterProblem]:
     """Return what is wrong with a filter's parameters, without making the filter.
 
     A filter that is not known here (the worker's script may register it) or declares no table has no problems.
     """
-    declared = _declared_parameters(name)
-    if declared is None:
+    if not ClassFactory.is_exists(ClassType.HEM, name):
         return []
+    found = ClassFactory.get_cls(ClassType.HEM, name)
+    ours = reserved(found)
+    budgeting = [ParameterProblem(key, message, fatal=True) for key, message in problems(name, found, parameters)]
+    unused = replaced(found, parameters)
+    if unused is not None:
+        said = f"{unused} is not used beside budget, which moves the threshold; leave one of the two out"
+        budgeting.append(ParameterProblem(unused, said, fatal=False))
+    declared = _declared_parameters(found)
+    if declared is None:
+        return budgeting
     table = {parameter.name: parameter for parameter in declared}
-    problems = (_check(name, table, key, value) for key, value in parameters.items())
-    return [problem for problem in problems if problem is not None]
+    checked = (_check(name, table, key, value) for key, value in parameters.items() if key not in ours)
+    return [*(problem for problem in checked if problem is not None), *budgeting]
 
 
 def decide(mining_filter: Callable[[Any], object], data: Any) -> Decision:
@@ -97,8 +117,9 @@ def _make(found: Any, parameters: Mapping[str, object]) -> Any:
     if found in BUILTIN_FILTERS.values():
         # A manifest must not reach what only code may give, such as a generator or a pipeline.
         declared = {parameter.name for parameter in found.PARAMETERS}
-        parameters = {key: value for key, value in parameters.items() if key in declared}
-    return found(**parameters)
+        return found(**{key: value for key, value in parameters.items() if key in declared})
+    ours = reserved(found)
+    return found(**{key: value for key, value in parameters.items() if key not in ours})
 
 
 class _Adapted(BaseFilter):
@@ -113,10 +134,7 @@ class _Adapted(BaseFilter):
         return decide(self.wrapped, infer_result)
 
 
-def _declared_parameters(name: str) -> tuple[Parameter[Any], ...] | None:
-    if not ClassFactory.is_exists(ClassType.HEM, name):
-        return None
-    found = ClassFactory.get_cls(ClassType.HEM, name)
+def _declared_parameters(found: Any) -> tuple[Parameter[Any], ...] | None:
     # Not an inherited table: a subclass may read more than its base does.
     return vars(found).get("PARAMETERS") if isclass(found) and issubclass(found, BaseFilter) else None
 

@@ -25,6 +25,7 @@ class ThresholdFilter(BaseFilter):
 
     PARAMETERS: ClassVar[tuple[Parameter[Any], ...]] = (_THRESHOLD,)
     JUDGES: ClassVar[Judges] = Judges.BOXES
+    THRESHOLD: ClassVar[str] = _THRESHOLD.name
 
     def __init__(self, threshold: float | str = _THRESHOLD.default, **_ignored: object) -> None:
         self.threshold = _THRESHOLD.parse(threshold)

@@ -15,6 +15,10 @@ EDGE_CLOUD_ATTEMPTS = "sedna_edge_cloud_attempts_total"  # labels: route (pods, 
 EDGE_CLOUD_RETRIES = "sedna_edge_cloud_retries_total"  # labels: cause (sedna_py.client.route.RetryCause)
 EDGE_CLOUD_ROUTE = "sedna_edge_cloud_route"  # labels: route (pods, service, none); 1 for the one in use
 EDGE_CLOUD_PODS = "sedna_edge_cloud_pods"  # labels: state (new, ready, draining, quarantined)
+EDGE_BUDGET = "sedna_edge_budget"  # labels: unit (share, fps, kbit/s)
+EDGE_BUDGET_SPENT = "sedna_edge_budget_spent"  # labels: unit; of the last minute
+EDGE_BUDGET_THRESHOLD = "sedna_edge_budget_threshold"
+EDGE_BUDGET_CHANGES = "sedna_edge_budget_changes_total"  # labels: change (held_back, added)
 EDGE_STAGE_SECONDS = "sedna_edge_stage_seconds"  # labels: stage (wait, edge, encode, cloud, total)
 EDGE_SINK_ERRORS = "sedna_edge_sink_errors_total"  # labels: sink
 

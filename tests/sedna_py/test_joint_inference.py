@@ -85,6 +85,43 @@ def test_the_table(start, loopback, mode, filter_name, status, expected, counts)
     assert job.counts == InferenceCounts(*counts)
 
 
+def parameters(**values):
+    return json.dumps([{"key": key, "value": value} for key, value in values.items()])
+
+
+@pytest.mark.parametrize("mode", [LATER, FIRST])
+def test_a_cap_keeps_the_edges_answer(start, loopback, mode):
+    job = start(None, mode, HEM_NAME="CloudOnly", HEM_PARAMETERS=parameters(cap="0.01 fps"))
+    answers = [job.inference(FRAME) for _ in range(3)]
+    assert [answer[0] for answer in answers] == [True] * 3
+    assert [answer[3] is None for answer in answers] == [False, True, True]
+    assert [answer[1] for answer in answers[1:]] == [RAW, RAW]
+    assert len(loopback.received) == 1
+
+
+def test_a_budget_holds_a_share_of_the_examples(start, loopback):
+    class Boxes(Estimator):
+        def predict(self, data, **kwargs):
+            return [[0, 0, 1, 1, 0.9, 0]]  # easy for the filter's own threshold, all of them
+
+    job = start(None, estimator=Boxes, HEM_NAME="Threshold", HEM_PARAMETERS=parameters(budget="25%"))
+    assert sum(job.inference(FRAME)[0] for _ in range(80)) == pytest.approx(20, abs=1)
+    assert len(loopback.received) == pytest.approx(20, abs=1)
+
+
+def test_a_budget_of_bits_is_told_what_was_sent(start, loopback):
+    job = start(None, HEM_NAME="CrossEntropy", HEM_PARAMETERS=parameters(budget="800 kbit/s"))
+    job.hard_example_mining_algorithm.wrapped = lambda _: True
+    while not loopback.received:
+        job.inference(FRAME)
+    assert job.hard_example_mining_algorithm.figures()[0].spent > 0
+
+
+def test_a_budget_that_cannot_be_kept_is_refused(start):
+    with pytest.raises(FilterError, match="budget needs a filter with a score"):
+        start(None, HEM_NAME="Random", HEM_PARAMETERS=parameters(budget="25%"))
+
+
 @pytest.mark.parametrize("data", [FRAME, FRAME.tolist(), FRAME.astype(np.float32), ["question"]])
 @pytest.mark.parametrize("mode", [LATER, FIRST])
 def test_lists_and_arrays_reach_the_cloud(start, loopback, mode, data):

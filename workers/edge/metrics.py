@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sedna_py.decision_log import DecisionRecord, Path
 from sedna_py.metrics import names
+from workers.edge.budget_metrics import BudgetCollector
 from workers.edge.frames import FrameBuffer, SourceFrame
 from workers.edge.route_metrics import RouteCollector
 
@@ -47,6 +48,8 @@ class EdgeMetrics:
         self._model_failures = 0
         self.route = RouteCollector()
         r.register(self.route)
+        self.budget = BudgetCollector()
+        r.register(self.budget)
         self._elsewhere: list[tuple[Counter, Read]] = []
         self._seen: list[int] = []
 

@@ -15,6 +15,7 @@ from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.cloud_client import CloudReply
 from sedna_py.client.offload_window import START, OffloadWindow
 from sedna_py.client.route import RouteFigures
+from sedna_py.client.send_cap import NOT_LET_GO
 from sedna_py.errors import CloudUnavailable, SednaError
 from sedna_py.protocol.causes import OffloadCause
 from workers.edge.decision import CloudAnswer
@@ -26,7 +27,7 @@ CLOSE_S = 5.0  # for the connections to close
 
 Answered = Callable[[CloudAnswer], None]
 TOO_MUCH = frozenset({OffloadCause.DEADLINE_EXCEEDED, OffloadCause.OVERLOADED})
-NOTHING_SENT = frozenset({OffloadCause.CIRCUIT_OPEN, OffloadCause.CONNECT_FAILED, OffloadCause.QUEUE_FULL})
+NOTHING_SENT = NOT_LET_GO | {OffloadCause.CIRCUIT_OPEN, OffloadCause.CONNECT_FAILED, OffloadCause.QUEUE_FULL}
 
 
 class Cloud(Protocol):
@@ -41,6 +42,8 @@ class Cloud(Protocol):
     def figures(self) -> RouteFigures: ...
 
     def would_refuse(self) -> bool: ...
+
+    def cap_is_full(self) -> bool: ...
 
     async def aclose(self) -> None: ...
 
@@ -72,6 +75,7 @@ class Offloader:
         self._loop = BackgroundLoop("offload")
         self._room = threading.Condition()
         self._closing = False
+        self._told_size = False
         self.pending = 0
         self._loop.submit(cloud.start())  # so that the pods are known before the first hard frame
 
@@ -147,6 +151,8 @@ class Offloader:
             self._requests.release()
 
     async def _encode_and_send(self, frame: SourceFrame, due: float) -> CloudAnswer:
+        if self._cloud.cap_is_full():  # asked before encoding, too
+            return CloudAnswer(None, OffloadCause.OVER_CAP)
         begun = time.monotonic()
         try:
             async with asyncio.timeout(due - begun):
@@ -166,6 +172,9 @@ class Offloader:
             # circuit breaker learns nothing.
             reply = await self._cloud.predict(body, self._wire.media_type, frame_id=frame_id, deadline_s=due - started)
         except CloudUnavailable as error:
+            if error.cause is OffloadCause.LARGER_THAN_CAP and not self._told_size:
+                self._told_size = True
+                LOG.warning("frame %d is %s; raise the cap, or lower JPEG_QUALITY", frame.number, error)
             return _failed(error.cause, len(body), encode_ms, started)
         return CloudAnswer(reply.result, None, reply.bytes_sent, encode_ms, reply.latency_s * 1000)
 
@@ -186,5 +195,5 @@ def _outcome(frame: SourceFrame, asked: Future[CloudAnswer]) -> CloudAnswer:
 
 def _failed(cause: OffloadCause, size: int, encode_ms: float, started: float) -> CloudAnswer:
     sent = 0 if cause in NOTHING_SENT else size
-    asked = cause is not OffloadCause.CIRCUIT_OPEN
+    asked = cause is not OffloadCause.CIRCUIT_OPEN and cause not in NOT_LET_GO
     return CloudAnswer(None, cause, sent, encode_ms, (time.monotonic() - started) * 1000 if asked else None)

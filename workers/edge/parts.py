@@ -10,12 +10,14 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import TypeVar
 
+from sedna_py.budgeted_filter import load_filter as load_budgeted
 from sedna_py.client.cloud_client import CloudClient
 from sedna_py.client.pod_lookup import PodSource
+from sedna_py.client.send_cap import SendCap
 from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import SettingsError
 from sedna_py.estimator import import_module
-from sedna_py.hard_example_mining import BaseFilter, make_filter, parse_parameters
+from sedna_py.hard_example_mining import BaseFilter, parse_parameters, read_plan
 from sedna_py.settings import redact
 from workers.edge.frames import BufferPolicy
 from workers.edge.offload import Offloader, OffloadOptions
@@ -41,7 +43,15 @@ def load_filter(settings: EdgeSettings) -> BaseFilter | None:
         import_module(settings.hem_module, [model_folder(settings.model_url)])
     if not settings.hem_name:
         return None
-    return make_filter(settings.hem_name, parse_parameters(settings.hem_parameters))
+    return load_budgeted(settings.hem_name, parse_parameters(settings.hem_parameters))[0]
+
+
+def send_cap(settings: EdgeSettings) -> SendCap | None:
+    """Return the bound on what a second may have, None without one. Call after `load_filter`. Raises FilterError."""
+    if not settings.hem_name:
+        return None
+    cap = read_plan(settings.hem_name, parse_parameters(settings.hem_parameters)).cap
+    return SendCap(cap) if cap else None
 
 
 def buffer_policy(settings: EdgeSettings, source: FrameSource) -> BufferPolicy:
@@ -72,6 +82,7 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
         ),
         pods=PodSource.parse(settings.cloud_pods) if settings.cloud_pods else None,
         model=settings.cloud_model,
+        cap=send_cap(settings),
     )
     options = OffloadOptions(
         in_flight=settings.offload_in_flight,

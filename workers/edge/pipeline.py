@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from sedna_py.budgeted_filter import BudgetedFilter
 from sedna_py.errors import EstimatorError, SednaError
 from sedna_py.hard_example_mining import BaseFilter, Decision, decide
 from sedna_py.protocol.causes import OffloadCause
@@ -37,6 +38,9 @@ class PipelineOptions:
     mine_first: bool = False  # mining-then-inference: the filter judges the raw frame
     display_threshold: float = 0.0
     deadline_s: float = 2.0
+    budget: BudgetedFilter | None = (
+        None  # the same filter again, where it keeps a budget and is to be told what was sent
+    )
     run: str = ""  # tells this process's frames from those of another one in the same decision log
 
 
@@ -136,6 +140,8 @@ class EdgePipeline:
             if not progress.decision.hard:
                 failed = f"the little model failed: {type(result).__name__}"
                 progress.decision = Decision(hard=True, reason=failed, score=None)
+                if self._options.budget is not None:  # no answer of the edge to fall back on
+                    self._options.budget.overrule(judged=self._options.mine_first)
         elif not self._options.mine_first:
             progress.decision = self._judge(progress.edge)
         if progress.decision.hard and progress.answer is None:
@@ -166,6 +172,8 @@ class EdgePipeline:
 
         def answered(answer: CloudAnswer) -> None:
             progress.answer = answer
+            if self._options.budget is not None:
+                self._options.budget.sent(answer.bytes_sent)
             if answer.result is None and progress.edge_ms is None:  # mined first: the little model has not been asked
                 self._unanswered[progress.frame.sequence] = progress
                 self._buffer.put_back(progress.frame)

@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import Iterator
 
+from sedna_py.budgeted_filter import BudgetedFilter
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.local_controller import InferenceCounts, LocalControllerReporter, WorkerIdentity
 from workers.cpu_limit import read_cpu_budget
@@ -80,12 +81,16 @@ class EdgeWorker:
         self._metrics.watch(buffer, lambda: offloader.pending if offloader else 0, lambda: source.outages)
         if offloader is not None:
             self._metrics.route.watch(offloader.figures)
+        budget = self._filter if isinstance(self._filter, BudgetedFilter) else None
+        if budget is not None:
+            self._metrics.budget.watch(budget.figures)
         options = PipelineOptions(
             filter=self._filter,
             filter_name=settings.hem_name or "",
             mine_first=settings.mining_mode == "mining-then-inference",
             display_threshold=settings.display_threshold,
             deadline_s=settings.offload_deadline_ms / 1000,
+            budget=budget,
             run=secrets.token_hex(4),
         )
         sinks = [make(predictor.labels) for make in self._sinks]

@@ -103,6 +103,31 @@ def test_parameters_are_checked_where_they_are_written() -> None:
     assert "threshold_box" in findings[1].message
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "value", "level", "said"),
+    [
+        ("IBT", "budget", "20%", None, ""),
+        ("CloudOnly", "cap", "500 kbit/s", None, ""),
+        (
+            "IBT",
+            "budget",
+            "0.2",
+            "error",
+            "write a number with its unit, such as 20% (of the frames), 5 fps or 500 kbit/s",
+        ),
+        ("IBT", "cap", "20%", "error", "a share, which bounds no second; write 5 fps or 500 kbit/s"),
+        ("Random", "budget", "20%", "error", "Random has none; write a share as random_ratio"),
+        ("CloudOnly", "budgett", "20%", "warning", "CloudOnly ignores 'budgett'"),
+    ],
+)
+def test_budgets_and_caps_are_checked_like_other_parameters(
+    name: str, key: str, value: str, level: str | None, said: str
+) -> None:
+    findings = check_service(service(mining={"name": name, "parameters": [{"key": key, "value": value}]}))
+    assert [finding.level for finding in findings] == ([level] if level else [])
+    assert all(said in finding.message for finding in findings)
+
+
 def test_missing_model_is_an_error() -> None:
     assert lines(service(), {"litle": model("litle"), "big": model("big")}) == [
         (

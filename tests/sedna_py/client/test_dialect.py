@@ -15,8 +15,10 @@ from sedna_py.client.cloud_client import CloudClient
 from sedna_py.client.dialect import open_inference
 from sedna_py.client.pod_lookup import PodSource
 from sedna_py.client.route import Route
+from sedna_py.client.send_cap import SendCap
 from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import CloudUnavailable, SettingsError
+from sedna_py.hard_example_mining.budget_text import parse_cap
 from sedna_py.protocol.causes import OffloadCause
 from sedna_py.protocol.media_types import JPEG, JSON
 from sedna_py.protocol.open_inference.binary_form import HEADER_LENGTH
@@ -119,6 +121,19 @@ def test_a_server_that_takes_no_binary_data_is_sent_base64_from_then_on(status):
     assert b64decode(tensor["data"][0]) == PICTURE
     assert decode_request(asked.content, None).inputs[0].elements() == [PICTURE]
     assert document["id"] == asked.headers["X-Request-Id"]
+
+
+def test_a_form_that_the_cap_kept_back_is_the_first_one_next_time():
+    """A cap of one request a second must not spend each second on the form that is not understood."""
+    server, now = Server(binary=500), [0.0]
+
+    async def scenario(client):
+        assert (await refusal(client)).cause is OffloadCause.OVER_CAP
+        now[0] += 1.1
+        assert (await client.predict(PICTURE, JPEG)).result == [BOX]
+        assert server.forms() == "bj"
+
+    run(scenario, server, cap=SendCap(parse_cap("1 fps")), clock=lambda: now[0])
 
 
 def test_another_server_behind_the_address_is_understood_again():

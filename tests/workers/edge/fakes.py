@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sedna_py.budgeted_filter import BudgetedFilter
 from sedna_py.client.cloud_client import CloudReply
 from sedna_py.client.route import Route, RouteFigures
+from sedna_py.client.send_cap import SendCap
 from sedna_py.decision_log import DecisionRecord, read_records
 from sedna_py.decision_log import Path as AnswerPath
 from sedna_py.errors import CloudUnavailable
@@ -152,10 +154,16 @@ class FakeCloud:
     """Does for frame n what `script(n)` says: answers CLOUD_BOXES (None), fails with a cause, raises, or holds ('hold').
 
     Held requests wait for `release`, for `aclose`, or for their deadline; those held 'for ever' do not know theirs.
+    `cap` is asked first, as the client does it.
     """
 
-    def __init__(self, script: Callable[[int], OffloadCause | Exception | str | None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        script: Callable[[int], OffloadCause | Exception | str | None] = lambda _: None,
+        cap: SendCap | None = None,
+    ) -> None:
         self._script = script
+        self.cap = cap
         self._lock = threading.Lock()
         self._open = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -171,6 +179,9 @@ class FakeCloud:
     ) -> CloudReply:
         assert media_type == "image/jpeg"
         self._loop = asyncio.get_running_loop()
+        passage = self.cap.take(len(body), time.monotonic()) if self.cap else None
+        if isinstance(passage, OffloadCause):
+            raise CloudUnavailable(passage, "as the cap says")
         self.bodies.append(body)
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
@@ -178,6 +189,8 @@ class FakeCloud:
             return await self._follow(self._script(int(frame_id.rpartition("#")[2])), len(body), deadline_s)
         finally:
             self._at_once -= 1
+            if passage is not None:
+                passage.left(time.monotonic())
 
     async def _follow(self, what: Any, size: int, deadline_s: float | None) -> CloudReply:
         if isinstance(what, str) and not isinstance(what, OffloadCause):
@@ -205,6 +218,9 @@ class FakeCloud:
 
     def would_refuse(self) -> bool:
         return self.refuses
+
+    def cap_is_full(self) -> bool:
+        return self.cap is not None and self.cap.full(time.monotonic())
 
     def release(self) -> None:
         """Let every request that is held, or will be, be answered."""
@@ -282,7 +298,14 @@ class Rig:
             self.predictor,
             self.offloader,
             [self.sink, *self.sinks],
-            PipelineOptions(self.filter, "Doubt", self.mine_first, self.threshold, self.deadline_s),
+            PipelineOptions(
+                self.filter,
+                "Doubt",
+                self.mine_first,
+                self.threshold,
+                self.deadline_s,
+                budget=self.filter if isinstance(self.filter, BudgetedFilter) else None,
+            ),
             self.metrics,
         )
         self._thread: threading.Thread | None = None

@@ -116,6 +116,29 @@ def test_a_second_run_counts_from_one_under_another_name(environment, tmp_path):
     assert all(record.run for record in records)
 
 
+def test_a_budget_from_the_environment_to_the_metrics(environment, tmp_path):
+    port = free_port()
+    parameters = json.dumps([{"key": "budget", "value": "50%"}, {"key": "cap", "value": "0.01 fps"}])
+    worker = make(
+        environment, SOURCE_REPEAT=0, SOURCE_PACE=200, EDGE_HTTP_PORT=port, BIG_MODEL_IP="127.0.0.1", BIG_MODEL_PORT=free_port(),
+        HEM_NAME="Threshold", HEM_PARAMETERS=parameters,
+    )  # fmt: skip
+    running = threading.Thread(target=worker.run)
+    running.start()
+    try:
+        until(lambda: len(log_of(tmp_path / "d.jsonl")) >= 60, "frames")
+        text = get(port, "/metrics").text
+    finally:
+        worker.stop()
+        running.join(PATIENCE_S)
+    assert 'sedna_edge_budget{unit="share"} 0.5' in text
+    assert "sedna_edge_budget_threshold 0" in text
+    records = log_of(tmp_path / "d.jsonl")
+    assert sum(r.hard for r in records) / len(records) == pytest.approx(0.5, abs=0.05)
+    assert all((r.cause is not None) == r.hard for r in records)  # nobody is there to answer
+    assert all("budget 50 %" in r.reason for r in records)
+
+
 def test_stop_while_it_runs(environment, tmp_path):
     worker = make(environment, SOURCE_REPEAT=0, **THRESHOLD)
     running = threading.Thread(target=worker.run)
