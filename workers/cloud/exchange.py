@@ -213,6 +213,8 @@ class Exchange:
             question.body = await self._read(request, account)
             question.stages.read = time.perf_counter() - begun
             question.stages.bytes_read = len(question.body)
+            if question.left_s() <= 0:  # the timer tells of it some milliseconds late, and a model may be faster
+                raise TimeoutError
             return await self._dialect.answer(question, request.path_params)
 
     def _check_head(self, headers: Mapping[str, str]) -> None:

@@ -55,6 +55,7 @@ def test_requests_of_a_worker_are_logged(serve: Callable[..., Any], caplog: pyte
     with caplog.at_level(logging.INFO, "workers.access"):
         worker.predict(json={"data": ["q"]}, headers={"X-Frame-Id": "seven"})
         worker.predict(content=b"{")
+        worker.wait_for(lambda: len(caplog.records) == 2)  # a line is written after the reply
     good, bad = (record.getMessage() for record in caplog.records)
     assert good.startswith("POST /sedna/predict 200 ok, ")
     assert good.endswith("14 -> 16 bytes, frame seven")

@@ -93,6 +93,18 @@ def test_a_deadline_that_has_passed_is_one(serve: Callable[..., Any], gate: Any,
     worker.wait_until_idle()
 
 
+def test_a_frame_whose_deadline_has_passed_is_not_inferred_however_fast_the_model(
+    serve: Callable[..., Any], gate: Any
+) -> None:
+    worker = serve(gate)
+    gate.opened.set()
+    for _ in range(20):
+        response = worker.predict(json={"data": ["q"]}, headers={"X-Deadline-Ms": "0"})
+        assert (response.status_code, response.json()["cause"]) == (504, "deadline_exceeded")
+    assert gate.calls == 0
+    assert worker.predict(json={"data": ["q"]}).status_code == 200
+
+
 def test_the_workers_own_time_out_bounds_a_longer_deadline(serve: Callable[..., Any], gate: Any) -> None:
     worker = serve(gate, timeout_s=0.05)
     for headers in ({}, {"X-Deadline-Ms": "3600000"}):
