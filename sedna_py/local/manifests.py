@@ -254,6 +254,9 @@ def _parsed(text: str) -> Iterator[Any]:
 
 
 def _marked(failure: yaml.MarkedYAMLError) -> str:
+    # The C parser of PyYAML 6.0.4 and later has a bound of its own, which its look ahead may meet before ours is met.
+    if "nesting depth" in (failure.problem or ""):
+        return _TOO_DEEP
     mark = failure.problem_mark or failure.context_mark
     place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     return f"is not usable YAML{place}: {failure.problem or failure.context}"
