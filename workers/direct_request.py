@@ -114,7 +114,7 @@ class DirectRequest:
         """Let it be answered; the name is that of uvicorn's."""
         try:
             await direct.answer(self)
-        except BaseException:
+        except BaseException:  # as uvicorn has it: a client hears of whatever happens
             LOG.exception("a request was not answered")
             if not self.response_complete:
                 fields = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(_FAILED)), _CLOSE]

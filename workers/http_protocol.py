@@ -23,7 +23,7 @@ LINGER_BYTES: Final = 64 * 1024 * 1024
 class WorkerProtocol(HttpToolsProtocol):
     """uvicorn's HTTP, with connections that linger where the request was not read to its end, and that can be watched.
 
-    An application may have `directs`: who answers a POST to which target without ASGI.
+    An application may have `directs`: who answers a POST to which path without ASGI.
     """
 
     watch: ConnectionWatch
@@ -82,18 +82,20 @@ class WorkerProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer: by the short way where there is one, and at once where the request is refused by its headers."""
-        target, parser = self.url, self.parser
-        direct = self._directs.get(target) or self._directs.get(target.partition(b"?")[0])
+        parser = self.parser
+        path = self.url.partition(b"?")[0]  # a query may hold what no log should
+        direct = self._directs.get(path)
         busy = self.cycle is not None and not self.cycle.response_complete
         if direct is None or busy or parser.get_method() != b"POST" or parser.should_upgrade():
             super().on_headers_complete()
             return
-        path = target.decode("latin-1")
         keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
-        if keep_alive and (refusal := direct.refuse_at_once(path, self.headers)) is not None:
+        if keep_alive and (refusal := direct.refuse_at_once(path.decode(), self.headers)) is not None:
             self._refuse(refusal)
             return
-        request = DirectRequest(self, path, self.headers, keep_alive=keep_alive, expects_100=self.expect_100_continue)
+        request = DirectRequest(
+            self, path.decode(), self.headers, keep_alive=keep_alive, expects_100=self.expect_100_continue
+        )
         self.cycle = request  # type: ignore[assignment]
         self._start_asgi_task(request, direct)  # type: ignore[arg-type]
 

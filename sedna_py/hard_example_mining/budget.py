@@ -24,13 +24,11 @@ from typing import Final
 from sedna_py.hard_example_mining.budget_text import BYTES_PER_KBIT, Budget, Unit
 from sedna_py.hard_example_mining.recent_minute import MINUTE_S, RecentMinute
 
-SCORES_KEPT: Final = (
-    256  # the quantile's error is 3 % of the frames then, and a change of scene is learnt in as many frames
-)
+# The quantile's error is 3 % of the frames then, and a change of scene is learnt in as many frames.
+SCORES_KEPT: Final = 256
 _SLACK: Final = 0.005  # of what a minute earns
-_FIRST_BODY: Final = (
-    50_000.0  # bytes that the first body is taken for: a JPEG of a video's frame, or a second's worth if less
-)
+# Bytes that the first body is taken for: a JPEG of a video's frame, or a second's worth if less.
+_FIRST_BODY: Final = 50_000.0
 _LEARNING: Final = 0.1  # how much of a new body's size goes into the mean
 
 

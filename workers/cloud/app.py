@@ -28,7 +28,7 @@ BODIES_AT_ONCE = 4  # of the largest size
 
 
 class CloudApp(FastAPI):
-    """FastAPI, but for the addresses that frames come to: whoever answers there is called without it, by target."""
+    """FastAPI, but for the addresses that frames come to: whoever answers there is called without it, by path."""
 
     def __init__(self) -> None:
         super().__init__(title="sedna-py cloud worker", version=__version__)

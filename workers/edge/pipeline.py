@@ -38,9 +38,7 @@ class PipelineOptions:
     mine_first: bool = False  # mining-then-inference: the filter judges the raw frame
     display_threshold: float = 0.0
     deadline_s: float = 2.0
-    budget: BudgetedFilter | None = (
-        None  # the same filter again, where it keeps a budget and is to be told what was sent
-    )
+    budget: BudgetedFilter | None = None  # the filter again, where it keeps a budget and is to be told what was sent
     run: str = ""  # tells this process's frames from those of another one in the same decision log
 
 

@@ -95,6 +95,17 @@ def test_every_spelling_of_the_address_is_answered(
     assert calls == {"direct": 0, "asgi": 0, way: 1}
 
 
+@pytest.mark.parametrize("target", ["/sedna/predict?token=secret", "/sedna/pre%64ict?token=secret"])
+def test_a_query_is_not_told_to_who_writes_logs(serve: Callable[..., Any], target: str) -> None:
+    told: list[str] = []
+    worker = serve(Echo(), observers=[lambda handled: told.append(handled.path)])
+    with connect(worker) as connection:
+        connection.sendall(head(target) + BODY)
+        read_until(connection, ANSWER)
+    worker.wait_for(lambda: bool(told))
+    assert told == ["/sedna/predict"]
+
+
 def test_a_client_that_waits_to_be_told_to_go_on_is_told(serve: Callable[..., Any], calls: dict[str, int]) -> None:
     worker = serve(Echo())
     with connect(worker) as connection:
