@@ -24,6 +24,20 @@ class Path(StrEnum):
     FALLBACK = "fallback"  # hard, the cloud did not answer, so the edge's own stands
 
 
+class Emit(StrEnum):
+    """Which of a frame's answers a record is. Exactly one of a frame's records has `closes`."""
+
+    FINAL = "final"  # the only one
+    FIRST = "first"  # the edge's, at once, while the cloud is being asked; a correction follows
+    CORRECTION = "correction"  # what stands after the first one, whoever's answer it is
+    LATE = "late"  # the cloud's, for a frame that waited on disk after its fallback had closed it
+
+    @property
+    def closes(self) -> bool:
+        """Whether the frame is answered with it: count these, and each frame counts once."""
+        return self in (Emit.FINAL, Emit.CORRECTION)
+
+
 @dataclass(frozen=True, slots=True)
 class Latency:
     """Milliseconds; None where the frame did not pass that stage."""
@@ -64,6 +78,7 @@ class DecisionRecord:
     frames_waiting: int = 0  # in the buffer between source and little model when this frame was taken out
     offloads_waiting: int = 0  # on their way to the cloud when this frame was decided
     run: str = ""  # of the process that wrote it: after a restart frames are counted from 1 again, under another name
+    emit: Emit = Emit.FINAL
 
     def to_line(self) -> str:
         """Return one JSON line, newline included; NaN and Infinity, which JSON has not, become null."""
@@ -92,5 +107,6 @@ def _record(values: Any) -> DecisionRecord:
         raise TypeError(f"it is a JSON {type(values).__name__}, not an object")
     values["path"] = Path(values["path"])
     values["cause"] = OffloadCause(values["cause"]) if values["cause"] else None
+    values["emit"] = Emit(values.get("emit", Emit.FINAL))  # logs from before there were several have none
     values["latency_ms"] = Latency(**values["latency_ms"])
     return DecisionRecord(**values)
