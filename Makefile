@@ -37,7 +37,7 @@ test: $(VENV)/.dev ## every test that this machine can run
 	@$(BIN)/python -m tests.cluster packages || echo "going on without the tests that need nodes"
 	@$(BIN)/python -m tests.cluster binaries || echo "going on without the tests that need a control plane"
 	@$(BIN)/python -m tests.images || echo "going on without the tests that need images"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m tests
 
 check: $(VENV)/.dev ## ruff, mypy strict, import contracts
 	@$(BIN)/ruff check .
