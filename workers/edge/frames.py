@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +25,10 @@ class SourceFrame:
     taken: float = field(default=0.0)  # when the little model's turn came
     frames_waiting: int = field(default=0)  # behind it in the buffer at that moment
     turn: int = field(default=-1)  # among its source's frames that were processed here, from 0; -1 before its turn
+    lap: int = field(default=0)  # the round of its source that it belongs to, from 0
+    index: int = field(default=-1)  # its place in that round, from 0, frames that were left out counted; -1: not known
+    ordinal: int = field(default=0)  # among the frames that were taken of its source, from 1
+    run: str = field(default="")  # of the replicas that share the source; empty: of this process
 
 
 class BufferPolicy(StrEnum):
@@ -93,6 +97,7 @@ class FrameBuffer:
         self._most_out = most_out
         self._waiting = 0
         self._out = 0
+        self._processed: defaultdict[str, int] = defaultdict(int)
         self._ended = False
         self._closed = False
         self._stops_at: float | None = None
@@ -218,6 +223,12 @@ class FrameBuffer:
         """How many frames came, or still waited, when it was too late for any."""
         return sum(lane.counts.discarded for lane in self._lanes)
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether no frame waits and none will come."""
+        with self._changed:
+            return self._ended and not self._waiting
+
     def counts(self) -> dict[str, LaneCounts]:
         """Return the counters by source; empty where there are no named lanes."""
         return {source: lane.counts for source, lane in self._by_source.items()}
@@ -254,7 +265,8 @@ class FrameBuffer:
 
     def _work_on(self, lane: _Lane) -> SourceFrame:
         frame = self._take(lane)
-        frame.turn = lane.counts.got
+        frame.turn = self._processed[frame.source]
+        self._processed[frame.source] += 1
         lane.counts.got += 1
         self._out += 1
         return frame
@@ -262,7 +274,7 @@ class FrameBuffer:
     def _take(self, lane: _Lane) -> SourceFrame:
         frame = lane.frames.popleft()
         self._waiting -= 1
-        frame.frames_waiting = self._waiting
+        frame.frames_waiting += self._waiting  # of every buffer that it has come through
         self._changed.notify_all()
         return frame
 

@@ -8,6 +8,7 @@ import time
 
 from sedna_py.errors import SednaError, SourceError
 from workers.edge.frames import FrameBuffer, SourceFrame
+from workers.edge.sharing.exchange import BEGINNING, Place
 from workers.edge.sources import FrameSource
 
 LOG = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class FrameReader(threading.Thread):
         pace: float = 0,
         repeat: int = 1,
         limit: int = 0,
+        start: Place = BEGINNING,
     ) -> None:
         super().__init__(name="frame-reader", daemon=True)
         self.buffer = buffer
@@ -38,7 +40,9 @@ class FrameReader(threading.Thread):
         self._repeat = 1 if source.live else repeat
         self._limit = limit
         self._stopped = threading.Event()
-        self.read = 0
+        self._place = start
+        self.read = start.number
+        self.taken = start.taken
         self.error: SednaError | None = None
 
     def run(self) -> None:
@@ -63,27 +67,40 @@ class FrameReader(threading.Thread):
         self.buffer.stop(STOP_S)
 
     def _all_rounds(self) -> None:
-        rounds = 0
+        if self._limit and self.taken >= self._limit:
+            return
+        rounds = self._place.lap
         while not self._stopped.is_set() and (rounds < self._repeat or not self._repeat):
             before = self.read
-            if not self._one_round() or self.read == before:
+            first = self._place.index + 1 if rounds == self._place.lap and not self._source.live else 0
+            if not self._one_round(rounds, first) or (self.read == before and not first):
                 return
             rounds += 1
 
-    def _one_round(self) -> bool:
+    def _one_round(self, lap: int, first: int) -> bool:
         started = time.monotonic()
         for index, picture in enumerate(self._source):
             if self._stopped.is_set():
                 return False
+            if index < first:  # handed out by another capturer
+                started = time.monotonic()
+                continue
             self.read += 1
             if index % self._stride:
                 continue
             if self._pace:
-                self._stopped.wait(max(due_in(index, self._pace, time.monotonic() - started), 0))
+                self._stopped.wait(max(due_in(index - first, self._pace, time.monotonic() - started), 0))
+            self.taken += 1
             frame = SourceFrame(self.read, self._source.name, picture, time.monotonic(), time.time())
-            if not self.buffer.put(frame) or self.buffer.taken_in == self._limit:
+            frame.lap, frame.index, frame.ordinal = lap, index, self.taken
+            self._place = Place.of(frame)
+            if not self.buffer.put(frame) or self.taken == self._limit:
                 return False
         return True
+
+    def places(self) -> dict[str, Place]:
+        """Return how far the source has been read."""
+        return {self._source.name: self._place}
 
 
 def due_in(index: int, pace: float, elapsed_s: float) -> float:
