@@ -13,6 +13,7 @@ from sedna_py.metrics import names
 from workers.edge.budget_metrics import BudgetCollector
 from workers.edge.frames import FrameBuffer, SourceFrame
 from workers.edge.route_metrics import RouteCollector
+from workers.edge.source_metrics import SourceCollector
 
 LOG = logging.getLogger(__name__)
 STAGES = ("wait", "edge", "encode", "cloud", "total")
@@ -50,16 +51,19 @@ class EdgeMetrics:
         r.register(self.route)
         self.budget = BudgetCollector()
         r.register(self.budget)
+        self.sources = SourceCollector()
+        r.register(self.sources)
         self._elsewhere: list[tuple[Counter, Read]] = []
         self._seen: list[int] = []
 
     def watch(self, buffer: FrameBuffer, offloads_waiting: Read = int, outages: Read = int) -> None:
-        """Read the queues' lengths, the buffer's counters and the source's outages when somebody asks."""
+        """Read the queues' lengths, the buffer's counters and the sources' outages when somebody asks."""
         self._waiting.set_function(lambda: len(buffer))
         self._offloads.set_function(offloads_waiting)
         self._elsewhere = [
             (self._read, lambda: buffer.taken_in),
             (self._lost.labels("buffer_full"), lambda: buffer.dropped),
+            (self._lost.labels("too_old"), lambda: buffer.too_old),
             (self._lost.labels("shutdown"), lambda: buffer.discarded),
             (self._outages, outages),
         ]

@@ -1,12 +1,15 @@
-"""Moves frames from the source into the buffer, in a thread of its own."""
+"""Moves frames from the sources into the buffer, each source in a thread of its own."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from sedna_py.errors import SednaError, SourceError
+from sedna_py.estimator import Frame
 from workers.edge.frames import FrameBuffer, SourceFrame
 from workers.edge.sources import FrameSource
 
@@ -14,10 +17,26 @@ LOG = logging.getLogger(__name__)
 STOP_S = 6.0  # a network stream's read gives up after 5 s; frames that were read get as long to be looked at
 
 
+class Reader(Protocol):
+    """What fills a buffer and ends it; `error` is what it failed with, if it did."""
+
+    buffer: FrameBuffer
+
+    @property
+    def error(self) -> SednaError | None: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def join(self, timeout: float) -> None: ...
+
+
 class FrameReader(threading.Thread):
     """Reads the source `repeat` times, at `pace` frames per second, takes every `stride`-th frame, until `limit` were taken.
 
-    0 means no limit for each of repeat, pace and limit. A live source has its own pace and no second round.
+    0 means no limit for each of repeat, pace and limit. A live source has its own pace and no second round. `ended` is called
+    when no more frames will come, instead of the buffer's `end`.
     """
 
     def __init__(
@@ -29,6 +48,7 @@ class FrameReader(threading.Thread):
         pace: float = 0,
         repeat: int = 1,
         limit: int = 0,
+        ended: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(name="frame-reader", daemon=True)
         self.buffer = buffer
@@ -37,8 +57,10 @@ class FrameReader(threading.Thread):
         self._pace = 0.0 if source.live else pace
         self._repeat = 1 if source.live else repeat
         self._limit = limit
+        self._ended = ended or buffer.end
         self._stopped = threading.Event()
         self.read = 0
+        self.taken = 0
         self.error: SednaError | None = None
 
     def run(self) -> None:
@@ -52,13 +74,13 @@ class FrameReader(threading.Thread):
             LOG.error("reading the source failed", exc_info=error)
             self.error = SourceError(f"{self._source.name} cannot be read any more: {type(error).__name__}: {error}")
         finally:
-            self.buffer.end()
+            self._ended()
             self._source.close()
 
     def stop(self) -> None:
         """End the reading; returns at once. Frames that were read already still leave the buffer, for STOP_S seconds."""
         self._stopped.set()
-        if self._source.live:
+        if self._source.endless:
             self._source.close()
         self.buffer.stop(STOP_S)
 
@@ -80,10 +102,69 @@ class FrameReader(threading.Thread):
                 continue
             if self._pace:
                 self._stopped.wait(max(due_in(index, self._pace, time.monotonic() - started), 0))
-            frame = SourceFrame(self.read, self._source.name, picture, time.monotonic(), time.time())
-            if not self.buffer.put(frame) or self.buffer.taken_in == self._limit:
+            self.taken += 1
+            if not self.buffer.put(self._frame(picture)) or self.taken == self._limit:
                 return False
         return True
+
+    def _frame(self, picture: Frame) -> SourceFrame:
+        now, now_at = time.monotonic(), time.time()
+        captured_at = min(self._source.captured_at or now_at, now_at)  # another machine's clock may be ahead
+        return SourceFrame(self.read, self._source.name, picture, now - (now_at - captured_at), captured_at)
+
+
+class SourceReaders:
+    """One reader a source, into one buffer, which ends when the last of them has; what befalls one source is its own."""
+
+    def __init__(
+        self,
+        sources: Sequence[FrameSource],
+        buffer: FrameBuffer,
+        *,
+        stride: int = 1,
+        pace: float = 0,
+        repeat: int = 1,
+        limit: int = 0,
+    ) -> None:
+        self.buffer = buffer
+        self._left = len(sources)
+        self._lock = threading.Lock()
+        self._readers = [
+            FrameReader(source, buffer, stride=stride, pace=pace, repeat=repeat, limit=limit, ended=self._one_has_ended)
+            for source in sources
+        ]
+
+    @property
+    def error(self) -> SednaError | None:
+        """What the only source failed with, or one error that tells of all that did; None if none did."""
+        errors = [reader.error for reader in self._readers if reader.error is not None]
+        if len(self._readers) == 1 or not errors:
+            return errors[0] if errors else None
+        said = "; ".join(str(error) for error in errors)
+        return SourceError(f"{len(errors)} of {len(self._readers)} sources failed: {said}")
+
+    def start(self) -> None:
+        """Start every reader."""
+        for reader in self._readers:
+            reader.start()
+
+    def stop(self) -> None:
+        """End the reading; returns at once, as FrameReader's does."""
+        for reader in self._readers:
+            reader.stop()
+
+    def join(self, timeout: float) -> None:
+        """Wait for the readers' ends, at most `timeout` seconds for all of them."""
+        until = time.monotonic() + timeout
+        for reader in self._readers:
+            reader.join(max(until - time.monotonic(), 0.0))
+
+    def _one_has_ended(self) -> None:
+        with self._lock:
+            self._left -= 1
+            last = not self._left
+        if last:
+            self.buffer.end()
 
 
 def due_in(index: int, pace: float, elapsed_s: float) -> float:

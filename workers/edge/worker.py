@@ -13,13 +13,14 @@ from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.local_controller import InferenceCounts, LocalControllerReporter, WorkerIdentity
 from workers.cpu_limit import read_cpu_budget
 from workers.cpu_metrics import show_cpu
-from workers.edge.frames import FrameBuffer
+from workers.edge.frames import BufferPolicy, FrameBuffer
 from workers.edge.http import HealthServer
 from workers.edge.metrics import EdgeMetrics
-from workers.edge.parts import buffer_policy, build_offloader, load_filter, prepare_sinks
+from workers.edge.parts import build_offloader, lane_rules, load_filter, prepare_sinks, push_sources
 from workers.edge.pipeline import EdgePipeline, PipelineOptions, frames_inside
-from workers.edge.reader import FrameReader
-from workers.edge.sources import open_source
+from workers.edge.push_routes import PushLimits, push_routes
+from workers.edge.reader import SourceReaders
+from workers.edge.sources import open_sources
 from workers.program import load_predictor
 from workers.settings import EdgeSettings
 
@@ -37,8 +38,11 @@ class EdgeWorker:
         self._stopped = threading.Event()
         self._filter = load_filter(settings)
         self._reporter = self._make_reporter()
-        self._source = open_source(settings.video_url)
-        self._sinks = prepare_sinks(settings, self._source)
+        self._sources = open_sources(settings.video_url)
+        self._lanes = lane_rules(settings, self._sources)
+        self._pushed = push_sources(settings, self._sources)
+        self._begun = False
+        self._sinks = prepare_sinks(settings, self._sources)
         self._offloader = build_offloader(settings)
 
     def run(self) -> None:
@@ -49,7 +53,7 @@ class EdgeWorker:
                 if self._stopped.is_set():
                     pipeline.stop()
                 with self._reports():
-                    LOG.info("processing %s", self._source.name)
+                    LOG.info("processing %s", ", ".join(source.name for source in self._sources))
                     pipeline.run()
                 LOG.info("done: %d frames, %d of them hard", pipeline.frames, pipeline.hard)
         finally:
@@ -68,17 +72,20 @@ class EdgeWorker:
         show_cpu(self._metrics.registry, cpu)
         predictor = load_predictor(settings, cpu)
         most_out = frames_inside(predictor, settings.offload_in_flight + settings.offload_waiting)
-        buffer = FrameBuffer(settings.buffer_frames, buffer_policy(settings, self._source), most_out)
-        reader = FrameReader(
-            self._source,
+        sources = self._sources
+        buffer = FrameBuffer(settings.buffer_frames, BufferPolicy.WAIT, most_out, self._lanes)
+        reader = SourceReaders(
+            sources,
             buffer,
             stride=settings.frame_stride,
             pace=settings.source_pace,
             repeat=settings.source_repeat,
             limit=settings.source_frames,
         )
-        source = self._source
-        self._metrics.watch(buffer, lambda: offloader.pending if offloader else 0, lambda: source.outages)
+        self._metrics.watch(
+            buffer, lambda: offloader.pending if offloader else 0, lambda: sum(source.outages for source in sources)
+        )
+        self._metrics.sources.watch(buffer, sources)
         if offloader is not None:
             self._metrics.route.watch(offloader.figures)
         budget = self._filter if isinstance(self._filter, BudgetedFilter) else None
@@ -99,14 +106,21 @@ class EdgeWorker:
     def _not_ready(self) -> str | None:
         if self._stopped.is_set():
             return "the worker is shutting down"
-        return "the model is being loaded" if self._pipeline is None else None
+        if self._pipeline is None:
+            return "the model is being loaded"
+        self._begun = self._begun or any(source.up for source in self._sources)
+        if not self._begun:
+            return f"no source gives frames yet; trying again: {', '.join(source.name for source in self._sources)}"
+        return None
 
     @contextlib.contextmanager
     def _health(self) -> Iterator[None]:
         if not self._settings.http_port:
             yield
             return
-        server = HealthServer(self._settings.http_port, self._metrics, self._not_ready)
+        settings = self._settings
+        pushed = push_routes(self._pushed, PushLimits(settings.max_body_bytes, settings.max_image_pixels))
+        server = HealthServer(settings.http_port, self._metrics, self._not_ready, pushed)
         try:
             yield
         finally:
