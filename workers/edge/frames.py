@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from sedna_py.estimator import Frame
 
@@ -58,6 +59,29 @@ class LaneCounts:
     discarded: int = 0  # came, or still waited, when it was too late for any
 
 
+class FrameFigures(Protocol):
+    """What a buffer, or several, tell of the frames that came: FrameBuffer has each of these."""
+
+    @property
+    def taken_in(self) -> int: ...
+
+    @property
+    def dropped(self) -> int: ...
+
+    @property
+    def too_old(self) -> int: ...
+
+    @property
+    def discarded(self) -> int: ...
+
+    @property
+    def lost(self) -> int: ...
+
+    def counts(self) -> dict[str, LaneCounts]: ...
+
+    def __len__(self) -> int: ...
+
+
 @dataclass(slots=True, eq=False)
 class _Lane:
     rule: LaneRule
@@ -97,7 +121,7 @@ class FrameBuffer:
         self._most_out = most_out
         self._waiting = 0
         self._out = 0
-        self._processed: defaultdict[str, int] = defaultdict(int)
+        self._processed: Counter[str] = Counter()
         self._ended = False
         self._closed = False
         self._stops_at: float | None = None
@@ -224,10 +248,19 @@ class FrameBuffer:
         return sum(lane.counts.discarded for lane in self._lanes)
 
     @property
+    def lost(self) -> int:
+        """How many frames another replica took with it as it died: only who shares them can tell."""
+        return 0
+
+    @property
     def exhausted(self) -> bool:
         """Whether no frame waits and none will come."""
         with self._changed:
             return self._ended and not self._waiting
+
+    def processed(self, source: str) -> int:
+        """Return how many frames of a source left by `get`, with named lanes or without."""
+        return self._processed[source]
 
     def counts(self) -> dict[str, LaneCounts]:
         """Return the counters by source; empty where there are no named lanes."""

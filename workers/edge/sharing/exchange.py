@@ -44,8 +44,9 @@ class HandedOut:
 
     itself: int = 0
     others: int = 0
+    queue: int = 0  # of Redis, where nobody knows who takes them
     unsent: int = 0  # could not be handed to anybody at the end
-    lost: int = 0  # handed to a replica that died with them
+    lost: int = 0  # were with a replica that has died
 
 
 class Queue(Protocol):
@@ -83,6 +84,10 @@ class Exchange(Protocol):
     """One replica's end of it. Every method returns in bounded time; troubles are waited out and logged, not raised."""
 
     handed_out: HandedOut
+
+    @property
+    def away(self) -> bool:
+        """Whether what replicas meet in cannot be reached now."""
 
     def try_lead(self) -> Lead | Ended | None:
         """Become the capturer if there is none; Ended where the sources that this replica has taken frames of have ended."""

@@ -42,6 +42,11 @@ class NodeLocal:
         self._before = 0  # frames that were taken of other runs
         self._closed = False
 
+    @property
+    def away(self) -> bool:
+        """A directory is always there."""
+        return False
+
     def try_lead(self) -> Hub | Ended | None:
         """Become the capturer if there is none. Raises SourceError where the directory cannot be used any more."""
         if not self._directory.try_lock():

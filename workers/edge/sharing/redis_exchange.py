@@ -403,7 +403,7 @@ class RedisLead:
             if done == -1:
                 self._lost_lease = True
             if done is not None and done >= 0:
-                self._counts.others += 1
+                self._counts.queue += 1
                 return
             if self._lost_lease or queue.finished:
                 self._counts.unsent += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -31,15 +31,17 @@ class Role(StrEnum):
 
     CAPTURER = "capturer"
     TAKER = "taker"
+    CUT_OFF = "cut_off"  # it can neither capture nor take: Redis is out of reach
 
 
 class SharedReader(threading.Thread):
     """Takes frames into `buffer`, and captures for all whenever nobody else does. Ends when the sources have, or by `stop`."""
 
-    def __init__(self, exchange: Exchange, make_capture: MakeCapture) -> None:
+    def __init__(self, exchange: Exchange, make_capture: MakeCapture, sources: Sequence[str]) -> None:
         super().__init__(name="shared-reader", daemon=True)
         self.buffer = FrameBuffer(FRAMES_HERE, BufferPolicy.WAIT, 1)
         self.exchange = exchange
+        self.sources = sources
         self.error: SednaError | None = None
         self.captures: list[Capture] = []  # the last one is read now, if this is the capturer
         self._make_capture = make_capture
@@ -50,6 +52,8 @@ class SharedReader(threading.Thread):
     @property
     def role(self) -> Role:
         """What this replica is now."""
+        if self.exchange.away:
+            return Role.CUT_OFF
         return Role.CAPTURER if self._leads() else Role.TAKER
 
     def bound(self, most_out: int) -> None:
@@ -89,6 +93,12 @@ class SharedReader(threading.Thread):
         """Take no more frames, and hand out what was read; returns at once."""
         self._stopped.set()
         self.buffer.stop(STOP_S)
+
+    def abandon(self) -> None:
+        """Let go of everything where `start` was never called."""
+        if self.ident is None:
+            self.stop()
+            self.run()
 
     def _take_part(self) -> None:
         while not self._stopped.is_set() and self.error is None:

@@ -38,7 +38,7 @@ class Replica:
             return Capture(FrameReader(source, buffer, pace=pace, repeat=repeat, start=start), [source.name])
 
         self.exchange = exchange
-        self.reader = SharedReader(exchange, capture)
+        self.reader = SharedReader(exchange, capture, ["fake"])
         self.reader.bound(2)
         self.frames: list[SourceFrame] = []
         self.may_work = threading.Event()
