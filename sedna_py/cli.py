@@ -28,6 +28,7 @@ from sedna_py.local.supervisor import LocalService
 from sedna_py.local.worker_plan import LocalOptions, plan_workers
 from sedna_py.local.yaml_text import yaml_documents
 from sedna_py.settings import redact
+from sedna_py.source_list import change_paths
 
 app = typer.Typer(
     help="Cloud-edge joint inference: a small model answers every frame, a big one is asked only when in doubt.",
@@ -206,7 +207,7 @@ def open_clip(video: str, seconds: float, frames: int, target: Path) -> tuple[st
     if not video:
         raise SettingsError("the service sets no video_url; give one with --source")
     opened = open_source(video)
-    if opened.live:
+    if opened.endless:
         err.print(f"recording {seconds:g} s of {opened.name} ...", markup=False)
         video = str(record(opened, seconds, target / "recording.mp4").resolve())
         opened = open_source(video)
@@ -285,10 +286,14 @@ def say(who: str, line: str) -> None:
 
 
 def located(source: str, folder: Path) -> str:
-    """Return a source with its relative path looked up in `folder`; an address or a camera's number passes unchanged."""
-    if not source or source.isdecimal() or source.startswith("file:") or "://" in source:
-        return source
-    return str((folder / source).resolve())
+    """Return sources with their relative paths looked up in `folder`; an address or a camera's number passes unchanged."""
+
+    def resolved(path: str) -> str:
+        if not path or path.isdecimal() or path.startswith("file:") or "://" in path:
+            return path
+        return str((folder / path).resolve())
+
+    return change_paths(source, resolved, lambda path: (folder / path).exists())
 
 
 def until_stopped(work: Coroutine[Any, Any, Any]) -> int:

@@ -174,7 +174,8 @@ class EdgeSettings(WorkerSettings):
 
     video_url: str = Field(
         alias="video_url",
-        description="a video file, a folder of pictures, a camera's number, or an rtsp:// or http(s):// address",
+        description="a video file, a folder of pictures, watch: and a folder that they arrive in, a camera's number, an "
+        "rtsp:// or http(s):// address, or push:// for pictures that are sent here; several with commas between, or as JSON",
     )
     frame_stride: int = Field(1, alias="FRAME_STRIDE", ge=1, description="1 for every frame, n for every n-th")
     source_pace: float = Field(
@@ -188,15 +189,56 @@ class EdgeSettings(WorkerSettings):
         1, alias="SOURCE_REPEAT", ge=0, description="how often a file or folder is played; 0 = for ever"
     )
     source_frames: int = Field(
-        0, alias="SOURCE_FRAMES", ge=0, description="how many frames are taken before the worker ends; 0 = all"
+        0, alias="SOURCE_FRAMES", ge=0, description="how many frames are taken of each source before it ends; 0 = all"
     )
     buffer_frames: int = Field(
-        16, alias="BUFFER_FRAMES", ge=1, le=1024, description="frames between source and model, 1 to 1024"
+        16,
+        alias="BUFFER_FRAMES",
+        ge=1,
+        le=1024,
+        description="frames between the sources and the model, 1 to 1024, and no fewer than there are sources",
     )
     buffer_policy: Literal["auto", "wait", "drop-oldest"] = Field(
         "auto",
         alias="BUFFER_POLICY",
         description="auto (files wait, live sources drop the oldest), wait, or drop-oldest",
+    )
+    max_frame_age_ms: int = Field(
+        1000,
+        alias="MAX_FRAME_AGE_MS",
+        ge=0,
+        le=3_600_000,
+        description="milliseconds after which a frame of a live source that still waits is dropped; 0 = never. Frames of files, "
+        "and of any source under BUFFER_POLICY=wait, never are",
+    )
+    max_body_bytes: int = Field(
+        16 * MIB,
+        alias="MAX_BODY_BYTES",
+        ge=1024,
+        description="bytes of the largest picture that is taken for push://; more is answered 413",
+    )
+    max_image_pixels: int = Field(
+        50_000_000,
+        alias="MAX_IMAGE_PIXELS",
+        ge=1,
+        description="pixels of the largest picture that is taken for push://; more is answered 413",
+    )
+    shared_dir: str | None = Field(
+        None,
+        alias="SHARED_DIR",
+        description="a directory of this node in which replicas of this worker share their sources: one captures, and every "
+        "frame goes to one of them; unset: each worker captures for itself",
+    )
+    frame_queue: str | None = Field(
+        None,
+        alias="FRAME_QUEUE",
+        description="redis://host:port/0 or rediss://... that replicas on different nodes share their sources by, instead of "
+        "SHARED_DIR",
+    )
+    frame_queue_format: Literal["jpeg", "png"] = Field(
+        "jpeg",
+        alias="FRAME_QUEUE_FORMAT",
+        description="what a frame travels as in FRAME_QUEUE: jpeg (of JPEG_QUALITY), or png, which loses nothing",
     )
     mining_mode: Literal["inference-then-mining", "mining-then-inference"] = Field(
         "inference-then-mining", alias="MINING_MODE", description="inference-then-mining or mining-then-inference"
@@ -273,22 +315,26 @@ class EdgeSettings(WorkerSettings):
     annotated_video: str | None = Field(
         None,
         alias="ANNOTATED_VIDEO",
-        description="a path ending in .mp4 or .avi for the video with boxes; {worker} in it is WORKER_NAME",
+        description="a path ending in .mp4 or .avi for the video with boxes; {worker} in it is WORKER_NAME, and of several "
+        "sources each gets a file with its name",
     )
     all_examples_dir: str | None = Field(
         None,
         alias="all_examples_inference_output",
-        description="a folder for every frame with its final boxes; {worker} in it is WORKER_NAME",
+        description="a folder for every frame with its final boxes; {worker} in it is WORKER_NAME, and of several sources "
+        "each gets a folder below it",
     )
     hard_cloud_dir: str | None = Field(
         None,
         alias="hard_example_cloud_inference_output",
-        description="a folder for hard frames with the cloud's boxes; {worker} in it is WORKER_NAME",
+        description="a folder for hard frames with the cloud's boxes; {worker} in it is WORKER_NAME, and of several sources "
+        "each gets a folder below it",
     )
     hard_edge_dir: str | None = Field(
         None,
         alias="hard_example_edge_inference_output",
-        description="a folder for hard frames with the edge's boxes; {worker} in it is WORKER_NAME",
+        description="a folder for hard frames with the edge's boxes; {worker} in it is WORKER_NAME, and of several sources "
+        "each gets a folder below it",
     )
     lc_server: str | None = Field(
         None, alias="LC_SERVER", description="http://host:port that takes the inference counts; unset: none are sent"
@@ -299,5 +345,5 @@ class EdgeSettings(WorkerSettings):
         alias="EDGE_HTTP_PORT",
         ge=0,
         le=65535,
-        description="a port for /healthz, /readyz and /metrics; 0 = none; if it is taken, a free one is used and logged",
+        description="a port for /healthz, /readyz, /metrics and push://; 0 = none; if it is taken, a free one is used and logged",
     )

@@ -18,6 +18,7 @@ from sedna_py.errors import ManifestError
 from sedna_py.local.host_paths import HostDirectory, host_directories, map_paths
 from sedna_py.local.ports import LOOPBACK
 from sedna_py.settings import redact
+from sedna_py.source_list import change_paths
 
 # What a process needs of its surroundings; anything else in the caller's shell could be mistaken for a setting.
 INHERITED = frozenset(
@@ -30,6 +31,7 @@ DEFAULTS: Mapping[Role, Mapping[str, str]] = {
     # The cloud worker need not wait until others notice its end: only the edge asks it, and that has ended before.
     Role.CLOUD: {"PYTHONUNBUFFERED": "1", "LAME_DUCK_S": "0"},
 }
+SOURCES = frozenset({"video_url", "VIDEO_URL"})
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
 
@@ -95,7 +97,10 @@ def _plan(role: Role, pod: PodSpec, model: Model, injected: Mapping[str, str], o
     paths = map_paths(pod, container, mount, options.host_root)
     own, notes = _own_variables(container)
     expanded = _expand({**own, **injected})
-    environment = {name: paths.translate(value) for name, value in expanded.items()}
+    environment = {
+        name: change_paths(value, paths.translate) if name in SOURCES else paths.translate(value)
+        for name, value in expanded.items()
+    }
     if mount.kind is MountKind.DOWNLOAD:
         notes.append(f"{redact(model.spec.url)} is not downloaded here; put it at {environment['MODEL_URL']}")
     if len(pod.containers) > 1:

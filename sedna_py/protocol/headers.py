@@ -19,12 +19,15 @@ REQUEST_ID: Final = "X-Request-Id"
 TRACEPARENT: Final = "traceparent"
 PRIORITY: Final = "Priority"
 SERVER_TIMING: Final = "Server-Timing"
+CAPTURED_AT: Final = "X-Captured-At"
 
 MAX_ID_CHARS: Final = 128
 MAX_DEADLINE_MS: Final = 3_600_000
+MAX_CLOCK_AHEAD_S: Final = 86_400  # another machine's clock may be wrong, but a later time is in another unit
 _MAX_TIMINGS: Final = 32
 _MAX_TIMING_CHARS: Final = 4096
 
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 _MILLISECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 # W3C Trace Context, version 00: version, trace id, parent id, flags.
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -91,6 +94,19 @@ _NOTHING_SAID: Final = RequestHeaders()
 def new_request_id() -> str:
     """Return a fresh id: 32 hexadecimal digits."""
     return uuid.uuid4().hex
+
+
+def parse_captured_at(value: str | None, *, now: float) -> float:
+    """Return when a picture was taken, in seconds since the epoch; 0 where nothing is said.
+
+    Raises MalformedBody for what is not such a number, or is more than a day after `now`, as milliseconds are.
+    """
+    text = (value or "").strip()
+    if not text:
+        return 0.0
+    if not _SECONDS.fullmatch(text) or float(text) > now + MAX_CLOCK_AHEAD_S:
+        raise MalformedBody(f"{CAPTURED_AT} is {text[:40]!r}; write seconds since 1970, as in {now:.3f}")
+    return float(text)
 
 
 def render_server_timing(timings_ms: Mapping[str, float]) -> str:

@@ -336,7 +336,7 @@ def test_a_live_source_is_recorded_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Camera:
-        name, live, fps, frames = "camera 0", True, 10.0, 0
+        name, endless, fps, frames = "camera 0", True, 10.0, 0
         closed = False
 
         def __iter__(self) -> Any:

@@ -30,7 +30,7 @@ from workers.cloud.big_model import BigModel, UnknownModel
 from workers.cloud.open_inference import DATA, OUTPUTS, model_metadata
 from workers.cloud.open_inference_dialect import OpenInferenceDialect
 from workers.cloud.routes import AsgiResponse
-from workers.cloud.small_body import read_bounded
+from workers.small_body import read_bounded
 
 SERVER: Final = "sedna-py"
 _MAX_INDEX_BYTES: Final = 4096

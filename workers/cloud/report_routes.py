@@ -13,7 +13,7 @@ from sedna_py.errors import BodyTooLarge, MalformedBody
 from sedna_py.protocol.worker_report import MAX_REPORT_BYTES, RELAYED, ROUTE, answer_body, parse_report
 from workers.cloud.metrics import CloudMetrics
 from workers.cloud.report_relay import ReportRelay
-from workers.cloud.small_body import read_bounded
+from workers.small_body import read_bounded
 
 _READ_S: Final = 5.0
 _CLOSE: Final = {"Connection": "close"}  # where the rest of the body is not worth waiting for

@@ -75,7 +75,7 @@ def conclude(
         latency_ms=_latency(progress, now),
         frames_waiting=frame.frames_waiting,
         offloads_waiting=offloads_waiting,
-        run=run,
+        run=frame.run or run,
     )
     return FrameResult(frame, record)
 

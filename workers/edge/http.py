@@ -1,4 +1,4 @@
-"""The edge worker's own small HTTP server, in a thread, for probes and Prometheus."""
+"""The edge worker's own small HTTP server, in a thread, for probes, Prometheus and pictures that are sent here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from workers.edge.metrics import EdgeMetrics
 from workers.health import health_routes
@@ -18,11 +18,15 @@ LOG = logging.getLogger(__name__)
 
 
 class HealthServer:
-    """Serves /healthz, /readyz and /metrics until `close`."""
+    """Serves /healthz, /readyz, /metrics and what is in `more` until `close`."""
 
-    def __init__(self, port: int, metrics: EdgeMetrics, not_ready: Callable[[], str | None]) -> None:
+    def __init__(
+        self, port: int, metrics: EdgeMetrics, not_ready: Callable[[], str | None], more: APIRouter | None = None
+    ) -> None:
         app = FastAPI(openapi_url=None)
         app.include_router(health_routes(metrics.registry, not_ready, metrics.collect))
+        if more is not None:
+            app.include_router(more)
         self._socket = _listen(port)
         self.port = int(self._socket.getsockname()[1])
         self._server = QuietServer(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))

@@ -11,8 +11,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sedna_py.decision_log import DecisionRecord, Path
 from sedna_py.metrics import names
 from workers.edge.budget_metrics import BudgetCollector
-from workers.edge.frames import FrameBuffer, SourceFrame
+from workers.edge.frames import FrameFigures, SourceFrame
 from workers.edge.route_metrics import RouteCollector
+from workers.edge.sharing.figures import SharingCollector
+from workers.edge.source_metrics import SourceCollector
 
 LOG = logging.getLogger(__name__)
 STAGES = ("wait", "edge", "encode", "cloud", "total")
@@ -50,17 +52,23 @@ class EdgeMetrics:
         r.register(self.route)
         self.budget = BudgetCollector()
         r.register(self.budget)
+        self.sources = SourceCollector()
+        r.register(self.sources)
+        self.sharing = SharingCollector()
+        r.register(self.sharing)
         self._elsewhere: list[tuple[Counter, Read]] = []
         self._seen: list[int] = []
 
-    def watch(self, buffer: FrameBuffer, offloads_waiting: Read = int, outages: Read = int) -> None:
-        """Read the queues' lengths, the buffer's counters and the source's outages when somebody asks."""
+    def watch(self, buffer: FrameFigures, offloads_waiting: Read = int, outages: Read = int) -> None:
+        """Read the queues' lengths, the buffer's counters and the sources' outages when somebody asks."""
         self._waiting.set_function(lambda: len(buffer))
         self._offloads.set_function(offloads_waiting)
         self._elsewhere = [
             (self._read, lambda: buffer.taken_in),
             (self._lost.labels("buffer_full"), lambda: buffer.dropped),
+            (self._lost.labels("too_old"), lambda: buffer.too_old),
             (self._lost.labels("shutdown"), lambda: buffer.discarded),
+            (self._lost.labels("with_replica"), lambda: buffer.lost),
             (self._outages, outages),
         ]
         self._seen = [0] * len(self._elsewhere)

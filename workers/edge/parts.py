@@ -19,13 +19,15 @@ from sedna_py.errors import SettingsError
 from sedna_py.estimator import import_module
 from sedna_py.hard_example_mining import BaseFilter, parse_parameters, read_plan
 from sedna_py.settings import redact
-from workers.edge.frames import BufferPolicy
+from sedna_py.source_list import file_name, unique_names
+from workers.edge.frames import BufferPolicy, LaneRule
 from workers.edge.offload import Offloader, OffloadOptions
 from workers.edge.sinks.base import Sink
 from workers.edge.sinks.json_lines import JsonLinesSink
+from workers.edge.sinks.per_source import PerSource
 from workers.edge.sinks.upstream_folders import UpstreamFoldersSink, check_folder
 from workers.edge.sinks.video import VideoSink, check_video_path
-from workers.edge.sources import FrameSource
+from workers.edge.sources import FrameSource, PushSource
 from workers.edge.wire_format import OPEN_INFERENCE_FORMATS, wire_format
 from workers.inference.model_files import model_folder
 from workers.settings import EdgeSettings
@@ -59,6 +61,31 @@ def buffer_policy(settings: EdgeSettings, source: FrameSource) -> BufferPolicy:
     if settings.buffer_policy != "auto":
         return BufferPolicy(settings.buffer_policy)
     return BufferPolicy.DROP_OLDEST if source.live else BufferPolicy.WAIT
+
+
+def lane_rules(settings: EdgeSettings, sources: Sequence[FrameSource]) -> dict[str, LaneRule]:
+    """Return how each source's frames wait. Raises SettingsError where the buffer has not a frame's room for each."""
+    if len(sources) > settings.buffer_frames:
+        raise SettingsError(
+            f"BUFFER_FRAMES is {settings.buffer_frames} with {len(sources)} sources; write {2 * len(sources)}, two for each"
+        )
+    return {source.name: _lane_rule(settings, source) for source in sources}
+
+
+def _lane_rule(settings: EdgeSettings, source: FrameSource) -> LaneRule:
+    policy = buffer_policy(settings, source)
+    bounded = source.live and policy is BufferPolicy.DROP_OLDEST
+    return LaneRule(policy, settings.max_frame_age_ms / 1000 if bounded else 0.0)
+
+
+def push_sources(settings: EdgeSettings, sources: Sequence[FrameSource]) -> list[PushSource]:
+    """Return the sources that take what is sent here. Raises SettingsError where nothing can be sent."""
+    found = [source for source in sources if isinstance(source, PushSource)]
+    if found and not settings.http_port:
+        raise SettingsError(
+            f"video_url has push:// ({found[0].name}) and EDGE_HTTP_PORT is not set; write the port that takes its pictures there"
+        )
+    return found
 
 
 def build_offloader(settings: EdgeSettings) -> Offloader | None:
@@ -104,24 +131,49 @@ def url_host(address: str) -> str:
     return address
 
 
-def prepare_sinks(settings: EdgeSettings, source: FrameSource) -> list[MakeSink]:
+def prepare_sinks(settings: EdgeSettings, sources: Sequence[FrameSource]) -> list[MakeSink]:
     """Return what makes the sinks. Raises SettingsError at once where a path cannot be written at all."""
     made: list[MakeSink] = []
     if log := own_path(settings.decisions_file, "DECISIONS_FILE", settings.worker_name):
         sink = _open(JsonLinesSink, log, "DECISIONS_FILE")
         made.append(lambda _: sink)
+    places = source_places(sources)
     folders = {
         "all_examples": settings.all_examples_dir,
         "hard_example_cloud": settings.hard_cloud_dir,
         "hard_example_edge": settings.hard_edge_dir,
     }
-    all_, cloud, edge = (_own_folder(path, f"{name}_inference_output", settings) for name, path in folders.items())
-    if all_ or cloud or edge:
-        made.append(lambda labels: UpstreamFoldersSink(all_, cloud, edge, labels, settings.display_threshold))
+    wanted = [_own_folder(path, f"{name}_inference_output", settings) for name, path in folders.items()]
+    if any(wanted):
+
+        def folder_sink(source: str, labels: Sequence[str]) -> Sink:
+            all_, cloud, edge = (path and str(Path(path) / places[source]) for path in wanted)
+            return UpstreamFoldersSink(all_, cloud, edge, labels, settings.display_threshold)
+
+        made.append(lambda labels: PerSource("folders", lambda source: folder_sink(source, labels)))
     if video := own_path(settings.annotated_video, "ANNOTATED_VIDEO", settings.worker_name):
         _open(check_video_path, video, "ANNOTATED_VIDEO")
-        made.append(lambda labels: VideoSink(Path(video), video_fps(settings, source), labels))
+        by_name = {source.name: source for source in sources}
+
+        def video_sink(source: str, labels: Sequence[str]) -> Sink:
+            return VideoSink(video_path(video, places[source]), video_fps(settings, by_name[source]), labels)
+
+        made.append(lambda labels: PerSource("video", lambda source: video_sink(source, labels)))
     return made
+
+
+def source_places(sources: Sequence[FrameSource]) -> dict[str, str]:
+    """Return what stands for each source in the names of files and folders; an empty text for the only one."""
+    if len(sources) == 1:
+        return {sources[0].name: ""}
+    names = unique_names([(file_name(source.name), False) for source in sources])
+    return dict(zip((source.name for source in sources), names, strict=True))
+
+
+def video_path(path: str, place: str) -> Path:
+    """Return where a source's video goes: `out.mp4`, or `out-<source>.mp4` where there are several."""
+    whole = Path(path)
+    return whole.with_name(f"{whole.stem}-{place}{whole.suffix}") if place else whole
 
 
 def own_path(path: str | None, name: str, worker: str) -> str | None:

@@ -20,7 +20,7 @@ from workers.edge.decision import NO_FILTER, CloudAnswer, FrameResult, Progress,
 from workers.edge.frames import SourceFrame
 from workers.edge.metrics import EdgeMetrics
 from workers.edge.offload import Offloader
-from workers.edge.reader import STOP_S, FrameReader
+from workers.edge.reader import STOP_S, Reader
 from workers.edge.sinks.base import Sink, SinkWriter
 from workers.inference.predictor import Predictor
 
@@ -50,7 +50,7 @@ class EdgePipeline:
 
     def __init__(
         self,
-        reader: FrameReader,
+        reader: Reader,
         predictor: Predictor,
         offloader: Offloader | None,
         sinks: Sequence[Sink],

@@ -6,20 +6,26 @@ import contextlib
 import logging
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from sedna_py.budgeted_filter import BudgetedFilter
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.local_controller import InferenceCounts, LocalControllerReporter, WorkerIdentity
 from workers.cpu_limit import read_cpu_budget
 from workers.cpu_metrics import show_cpu
-from workers.edge.frames import FrameBuffer
+from workers.edge.frames import BufferPolicy, FrameBuffer, FrameFigures
 from workers.edge.http import HealthServer
 from workers.edge.metrics import EdgeMetrics
-from workers.edge.parts import buffer_policy, build_offloader, load_filter, prepare_sinks
+from workers.edge.parts import build_offloader, lane_rules, load_filter, prepare_sinks, push_sources
 from workers.edge.pipeline import EdgePipeline, PipelineOptions, frames_inside
-from workers.edge.reader import FrameReader
-from workers.edge.sources import open_source
+from workers.edge.push_routes import PushLimits, push_routes
+from workers.edge.reader import NOWHERE, Reader, SourceReaders
+from workers.edge.sharing.capture import Capture
+from workers.edge.sharing.exchange import Place
+from workers.edge.sharing.figures import SharedFigures
+from workers.edge.sharing.joining import join
+from workers.edge.sharing.shared_reader import Role, SharedReader
+from workers.edge.sources import FrameSource, open_sources
 from workers.program import load_predictor
 from workers.settings import EdgeSettings
 
@@ -37,24 +43,36 @@ class EdgeWorker:
         self._stopped = threading.Event()
         self._filter = load_filter(settings)
         self._reporter = self._make_reporter()
-        self._source = open_source(settings.video_url)
-        self._sinks = prepare_sinks(settings, self._source)
+        self._outages_before = 0
+        self._exchange = join(settings)
+        self._sources = self._open_sources()
+        self._lanes = lane_rules(settings, self._sources)
+        self._pushed = push_sources(settings, self._sources)
+        self._shared = self._share()
+        self._begun = False
+        self._sinks = prepare_sinks(settings, self._sources)
         self._offloader = build_offloader(settings)
 
     def run(self) -> None:
         """Load the model and process frames until the source ends or `stop`. Raises SednaError."""
         try:
+            if self._shared is not None:
+                self._shared.prepare()
             with self._health():
                 pipeline = self._pipeline = self._build()
                 if self._stopped.is_set():
                     pipeline.stop()
                 with self._reports():
-                    LOG.info("processing %s", self._source.name)
+                    LOG.info("processing %s", ", ".join(source.name for source in self._sources))
                     pipeline.run()
                 LOG.info("done: %d frames, %d of them hard", pipeline.frames, pipeline.hard)
+                if self._shared is not None:
+                    LOG.info("%s", SharedFigures(self._shared).summary())
         finally:
             if self._offloader is not None:
                 self._offloader.close()
+            if self._shared is not None:
+                self._shared.abandon()
 
     def stop(self) -> None:
         """Take no more frames; `run` returns when those inside have left."""
@@ -68,17 +86,9 @@ class EdgeWorker:
         show_cpu(self._metrics.registry, cpu)
         predictor = load_predictor(settings, cpu)
         most_out = frames_inside(predictor, settings.offload_in_flight + settings.offload_waiting)
-        buffer = FrameBuffer(settings.buffer_frames, buffer_policy(settings, self._source), most_out)
-        reader = FrameReader(
-            self._source,
-            buffer,
-            stride=settings.frame_stride,
-            pace=settings.source_pace,
-            repeat=settings.source_repeat,
-            limit=settings.source_frames,
-        )
-        source = self._source
-        self._metrics.watch(buffer, lambda: offloader.pending if offloader else 0, lambda: source.outages)
+        reader, figures = self._reader(most_out)
+        self._metrics.watch(figures, lambda: offloader.pending if offloader else 0, self._outages)
+        self._metrics.sources.watch(figures, self._sources)
         if offloader is not None:
             self._metrics.route.watch(offloader.figures)
         budget = self._filter if isinstance(self._filter, BudgetedFilter) else None
@@ -96,17 +106,69 @@ class EdgeWorker:
         sinks = [make(predictor.labels) for make in self._sinks]
         return EdgePipeline(reader, predictor, offloader, sinks, options, self._metrics)
 
+    def _reader(self, most_out: int) -> tuple[Reader, FrameFigures]:
+        """Return what fills the pipeline's buffer, and the counters of what came."""
+        if self._shared is None:
+            readers = self._read(self._sources, most_out, NOWHERE)
+            return readers, readers.buffer
+        self._shared.bound(most_out)
+        self._metrics.sharing.watch(self._shared)
+        return self._shared, SharedFigures(self._shared)
+
+    def _read(self, sources: Sequence[FrameSource], most_out: int, start: Mapping[str, Place]) -> SourceReaders:
+        settings = self._settings
+        return SourceReaders(
+            sources,
+            FrameBuffer(settings.buffer_frames, BufferPolicy.WAIT, most_out, self._lanes),
+            stride=settings.frame_stride,
+            pace=settings.source_pace,
+            repeat=settings.source_repeat,
+            limit=settings.source_frames,
+            start=start,
+        )
+
+    def _outages(self) -> int:
+        return self._outages_before + sum(source.outages for source in self._sources)
+
+    def _open_sources(self) -> list[FrameSource]:
+        return open_sources(self._settings.video_url, cameras_now=self._exchange is None)
+
+    def _share(self) -> SharedReader | None:
+        exchange = self._exchange
+        if exchange is None:
+            return None
+        names = [source.name for source in self._sources]
+        opened = [self._sources]
+
+        def capture(places: Mapping[str, Place]) -> Capture:
+            # Those that were opened to see whether they are there, in the first turn; a source is read but once.
+            sources = opened.pop() if opened else self._open_sources()
+            if sources is not self._sources:
+                self._outages_before += sum(source.outages for source in self._sources)
+                self._sources[:] = sources
+            return Capture(self._read(sources, 1, places), names)
+
+        return SharedReader(exchange, capture, names)
+
     def _not_ready(self) -> str | None:
         if self._stopped.is_set():
             return "the worker is shutting down"
-        return "the model is being loaded" if self._pipeline is None else None
+        if self._pipeline is None:
+            return "the model is being loaded"
+        taking = self._shared is not None and self._shared.role is Role.TAKER
+        self._begun = self._begun or taking or any(source.up for source in self._sources)
+        if not self._begun:
+            return f"no source gives frames yet; trying again: {', '.join(source.name for source in self._sources)}"
+        return None
 
     @contextlib.contextmanager
     def _health(self) -> Iterator[None]:
         if not self._settings.http_port:
             yield
             return
-        server = HealthServer(self._settings.http_port, self._metrics, self._not_ready)
+        settings = self._settings
+        pushed = push_routes(self._pushed, PushLimits(settings.max_body_bytes, settings.max_image_pixels))
+        server = HealthServer(settings.http_port, self._metrics, self._not_ready, pushed)
         try:
             yield
         finally:

@@ -60,7 +60,7 @@ def number_of(shown: np.ndarray) -> int:
 
 def make_frame(number: int = 1, *, sequence: int = -1, shown: np.ndarray | None = None) -> SourceFrame:
     shown = picture(number) if shown is None else shown
-    return SourceFrame(number, "fake", shown, 100.0, 1_700_000_000.0, sequence=sequence, taken=100.25)
+    return SourceFrame(number, "fake", shown, 100.0, 1_700_000_000.0, sequence=sequence, taken=100.25, turn=sequence)
 
 
 def make_result(number: int = 1, *, shown: np.ndarray | None = None, **progress: Any) -> FrameResult:
@@ -81,6 +81,7 @@ class FakeSource:
         gate: threading.Semaphore | None = None,
     ) -> None:
         self.name, self.live, self.fps, self.frames, self.outages = "fake", live, 0.0, count, 0
+        self.endless, self.up, self.broken, self.captured_at = live, True, 0, 0.0
         self.closed = threading.Event()
         self.rounds = 0
         self._count, self._raises, self._gate = count, raises, gate

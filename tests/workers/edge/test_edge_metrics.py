@@ -33,7 +33,7 @@ def test_it_can_be_asked_before_there_is_anything_to_watch():
 class Buffer:
     """The counters of a FrameBuffer."""
 
-    taken_in, dropped, discarded, waiting = 20, 7, 2, 3
+    taken_in, dropped, too_old, discarded, lost, waiting = 20, 7, 5, 2, 0, 3
 
     def __len__(self) -> int:
         return self.waiting
@@ -50,14 +50,16 @@ def test_what_is_watched_is_read_when_somebody_asks():
             value(metrics, names.EDGE_OFFLOADS_WAITING),
             value(metrics, names.EDGE_FRAMES_READ),
             value(metrics, names.EDGE_FRAMES_LOST, cause="buffer_full"),
+            value(metrics, names.EDGE_FRAMES_LOST, cause="too_old"),
             value(metrics, names.EDGE_FRAMES_LOST, cause="shutdown"),
             value(metrics, names.EDGE_SOURCE_OUTAGES),
         ]
 
-    assert look() == [3, 5, 20, 7, 2, 1]
-    assert look() == [3, 5, 20, 7, 2, 1]
-    buffer.waiting, buffer.taken_in, buffer.dropped, buffer.discarded, others[:] = 0, 30, 9, 4, [1, 2]
-    assert look() == [0, 1, 30, 9, 4, 2]
+    assert look() == [3, 5, 20, 7, 5, 2, 1]
+    assert look() == [3, 5, 20, 7, 5, 2, 1]
+    buffer.waiting, buffer.taken_in, buffer.dropped, buffer.too_old, buffer.discarded = 0, 30, 9, 6, 4
+    others[:] = [1, 2]
+    assert look() == [0, 1, 30, 9, 6, 4, 2]
 
 
 def test_two_pipelines_fit_into_one_process():

@@ -199,7 +199,7 @@ def test_each_replica_may_have_a_path_of_its_own(path, worker, expected):
 @pytest.mark.parametrize("name", ["DECISIONS_FILE", "ANNOTATED_VIDEO", "all_examples_inference_output"])
 def test_placeholders_that_cannot_be_filled(name, path, worker, message):
     with pytest.raises(SettingsError, match=f"^{name} is .*{message}"):
-        prepare_sinks(settings(**{name: path, "WORKER_NAME": worker}), FakeSource())
+        prepare_sinks(settings(**{name: path, "WORKER_NAME": worker}), [FakeSource()])
 
 
 def test_every_sink_that_is_set_is_made(tmp_path):
@@ -211,10 +211,10 @@ def test_every_sink_that_is_set_is_made(tmp_path):
             hard_example_edge_inference_output=str(tmp_path / "edge"),
             DISPLAY_THRESHOLD="0.3",
         ),
-        FakeSource(),
+        [FakeSource()],
     )
     sinks = [make(["helmet"]) for make in made]
-    assert [type(sink) for sink in sinks] == [JsonLinesSink, UpstreamFoldersSink, VideoSink]
+    assert [sink.name for sink in sinks] == [JsonLinesSink.name, UpstreamFoldersSink.name, VideoSink.name]
     for sink in sinks:
         sink.write(make_result(1, shown=picture(1, (64, 64, 3))))
         sink.close()
@@ -224,7 +224,7 @@ def test_every_sink_that_is_set_is_made(tmp_path):
 
 
 def test_nothing_set_nothing_made():
-    assert prepare_sinks(settings(), FakeSource()) == []
+    assert prepare_sinks(settings(), [FakeSource()]) == []
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_nothing_set_nothing_made():
 @pytest.mark.parametrize("place", ["/dev/null/below/out.mp4", "/proc/none/out.mp4"])
 def test_a_path_that_cannot_be_written_is_named_with_its_variable(name, place):
     with pytest.raises(SettingsError, match=f"^{name} is '{place}', which cannot be written: .*; write a path"):
-        prepare_sinks(settings(**{name: place}), FakeSource())
+        prepare_sinks(settings(**{name: place}), [FakeSource()])
 
 
 def test_a_full_disk_is_not_taken_for_a_missing_right(monkeypatch):
@@ -249,7 +249,7 @@ def test_a_full_disk_is_not_taken_for_a_missing_right(monkeypatch):
 
     monkeypatch.setattr("workers.edge.parts.JsonLinesSink", refuse)
     with pytest.raises(SettingsError) as raised:
-        prepare_sinks(settings(DECISIONS_FILE="/out/d.jsonl"), FakeSource())
+        prepare_sinks(settings(DECISIONS_FILE="/out/d.jsonl"), [FakeSource()])
     assert str(raised.value) == (
         "DECISIONS_FILE is '/out/d.jsonl', which cannot be written: No space left on device; make room there"
     )
@@ -257,4 +257,4 @@ def test_a_full_disk_is_not_taken_for_a_missing_right(monkeypatch):
 
 def test_a_video_of_another_kind():
     with pytest.raises(SednaError, match=r"ANNOTATED_VIDEO is 'out\.gif'; write a path that ends in \.mp4 or \.avi"):
-        prepare_sinks(settings(ANNOTATED_VIDEO="out.gif"), FakeSource())
+        prepare_sinks(settings(ANNOTATED_VIDEO="out.gif"), [FakeSource()])

@@ -8,7 +8,8 @@ import pytest
 
 from sedna_py.errors import SourceError
 from tests.workers.edge.fakes import number_of, picture
-from workers.edge.sources import MAX_FPS, LiveStream, PictureFolder, VideoFile, _fps, local_path, open_source
+from workers.edge.sources import LiveStream, PictureFolder, VideoFile, local_path, open_source
+from workers.edge.sources.capture import MAX_FPS, fps_of
 
 
 def write_video(path, count=5, size=(64, 48), fps=10.0):
@@ -149,7 +150,7 @@ def test_a_rate_that_cannot_be_is_unknown(reported, fps):
         def get(self, _: int) -> float:
             return reported
 
-    assert _fps(Capture()) == fps
+    assert fps_of(Capture()) == fps
 
 
 def test_a_live_streams_name_has_no_password(monkeypatch):
@@ -159,6 +160,6 @@ def test_a_live_streams_name_has_no_password(monkeypatch):
 
         def release(self) -> None: ...
 
-    monkeypatch.setattr("workers.edge.sources._open", lambda _: Capture())
+    monkeypatch.setattr("workers.edge.sources.capture.open_capture", lambda _: Capture())
     assert LiveStream("rtsp://admin:s3cret@host:554/x").name == "rtsp://***@host:554/x"
     assert LiveStream(0).name == "camera 0"

@@ -49,7 +49,7 @@ class VideoSink:
         """Draw the frame as soon as all before it are there. Raises OSError."""
         if self._order is None:
             self._order = InOrder(frames_held(result.frame.picture.nbytes))
-        for ready in self._order.push(result.frame.sequence, result):
+        for ready in self._order.push(result.frame.turn, result):
             self._draw(ready)
 
     def close(self) -> None:

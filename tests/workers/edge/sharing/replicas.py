@@ -1,0 +1,85 @@
+"""Replicas of one edge worker in one process: real readers, real sockets and locks, a model that only counts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from tests.workers.edge.fakes import FakeSource, until
+from workers.edge.frames import BufferPolicy, FrameBuffer, SourceFrame
+from workers.edge.reader import FrameReader
+from workers.edge.sharing.capture import Capture
+from workers.edge.sharing.exchange import BEGINNING, Exchange, Place
+from workers.edge.sharing.shared_reader import SharedReader
+
+MakeSource = Callable[[], FakeSource]
+
+
+class Replica:
+    """One replica: its reader, and a thread that works on its frames one after the other, `work_s` seconds each."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        make_source: MakeSource,
+        *,
+        work_s: float = 0.0,
+        capacity: int = 4,
+        policy: BufferPolicy = BufferPolicy.WAIT,
+        pace: float = 0.0,
+        repeat: int = 1,
+        prepare: bool = True,
+    ) -> None:
+        def capture(places: Mapping[str, Place]) -> Capture:
+            source = make_source()
+            buffer = FrameBuffer(capacity, policy, 1)
+            start = places.get(source.name, BEGINNING)
+            return Capture(FrameReader(source, buffer, pace=pace, repeat=repeat, start=start), [source.name])
+
+        self.exchange = exchange
+        self.reader = SharedReader(exchange, capture, ["fake"])
+        self.reader.bound(2)
+        self.frames: list[SourceFrame] = []
+        self.may_work = threading.Event()
+        self.may_work.set()
+        self._work_s = work_s
+        self._thread = threading.Thread(target=self._work)
+        if prepare:
+            self.reader.prepare()
+
+    @property
+    def numbers(self) -> list[int]:
+        return [frame.number for frame in self.frames]
+
+    def start(self) -> Replica:
+        self.reader.start()
+        self._thread.start()
+        return self
+
+    def end(self) -> None:
+        """Wait until it has ended by itself."""
+        self.reader.join(20)
+        self._thread.join(20)
+        assert not self.reader.is_alive()
+        assert not self._thread.is_alive()
+
+    def stop(self) -> None:
+        self.reader.stop()
+        self.may_work.set()
+        self.end()
+
+    def _work(self) -> None:
+        while (frame := self.reader.buffer.get(5)) is not None:
+            self.frames.append(frame)
+            self.may_work.wait()
+            time.sleep(self._work_s)
+            self.reader.buffer.done()
+
+
+def all_numbers(*replicas: Replica) -> list[int]:
+    return sorted(number for replica in replicas for number in replica.numbers)
+
+
+def wait_frames(replica: Replica, count: int) -> None:
+    until(lambda: len(replica.frames) >= count, f"{count} frames")
