@@ -20,6 +20,7 @@ from sedna_py.estimator import import_module
 from sedna_py.hard_example_mining import BaseFilter, parse_parameters, read_plan
 from sedna_py.settings import redact
 from workers.edge.frames import BufferPolicy
+from workers.edge.offline_queue.queue import AT_ONCE, OfflineOptions, OfflineQueue
 from workers.edge.offload import Offloader, OffloadOptions
 from workers.edge.sinks.base import Sink
 from workers.edge.sinks.json_lines import JsonLinesSink
@@ -74,11 +75,13 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
             f"OFFLOAD_FORMAT is {settings.offload_format!r} with BIG_MODEL_NAME, a server of the Open Inference Protocol; "
             f"write {' or '.join(OPEN_INFERENCE_FORMATS)}"
         )
+    # Live frames never wait for a connection that a stored one has.
+    beside = AT_ONCE if settings.offline_queue_dir else 0
     client = CloudClient(
         f"http://{url_host(settings.cloud_host)}:{settings.cloud_port}",
         prefix=settings.job_name,
         settings=ClientSettings(
-            deadline_s=settings.offload_deadline_ms / 1000, max_connections=settings.offload_in_flight
+            deadline_s=settings.offload_deadline_ms / 1000, max_connections=settings.offload_in_flight + beside
         ),
         pods=PodSource.parse(settings.cloud_pods) if settings.cloud_pods else None,
         model=settings.cloud_model,
@@ -91,6 +94,25 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
         when_full_wait=settings.offload_when_full == "wait",
     )
     return Offloader(client, wire_format(settings.offload_format, settings.jpeg_quality), options)
+
+
+def build_offline_queue(settings: EdgeSettings, offloader: Offloader | None) -> OfflineQueue | None:
+    """Return the queue of frames that wait for the cloud; None where no folder is named. Raises SettingsError."""
+    folder = own_path(settings.offline_queue_dir, "OFFLINE_QUEUE_DIR", settings.worker_name)
+    if not folder:
+        return None
+    if offloader is None:
+        raise SettingsError(
+            "OFFLINE_QUEUE_DIR is set without BIG_MODEL_IP; write the cloud worker's address into that one"
+        )
+    if settings.offload_format not in OPEN_INFERENCE_FORMATS:
+        raise SettingsError(
+            f"OFFLOAD_FORMAT is {settings.offload_format!r} with OFFLINE_QUEUE_DIR, which keeps pictures; "
+            f"write {' or '.join(OPEN_INFERENCE_FORMATS)}"
+        )
+    wire = wire_format(settings.offload_format, settings.jpeg_quality)
+    options = OfflineOptions(settings.offline_queue_bytes, settings.offline_queue_age_s, settings.display_threshold)
+    return _open(lambda path: OfflineQueue(path, wire, offloader, options), folder, "OFFLINE_QUEUE_DIR")
 
 
 def url_host(address: str) -> str:

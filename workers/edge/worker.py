@@ -16,7 +16,7 @@ from workers.cpu_metrics import show_cpu
 from workers.edge.frames import FrameBuffer
 from workers.edge.http import HealthServer
 from workers.edge.metrics import EdgeMetrics
-from workers.edge.parts import buffer_policy, build_offloader, load_filter, prepare_sinks
+from workers.edge.parts import buffer_policy, build_offline_queue, build_offloader, load_filter, prepare_sinks
 from workers.edge.pipeline import EdgePipeline, PipelineOptions, frames_inside
 from workers.edge.reader import FrameReader
 from workers.edge.sources import open_source
@@ -40,6 +40,7 @@ class EdgeWorker:
         self._source = open_source(settings.video_url)
         self._sinks = prepare_sinks(settings, self._source)
         self._offloader = build_offloader(settings)
+        self._offline = build_offline_queue(settings, self._offloader)
 
     def run(self) -> None:
         """Load the model and process frames until the source ends or `stop`. Raises SednaError."""
@@ -55,6 +56,8 @@ class EdgeWorker:
         finally:
             if self._offloader is not None:
                 self._offloader.close()
+            if self._offline is not None:
+                self._offline.close()
 
     def stop(self) -> None:
         """Take no more frames; `run` returns when those inside have left."""
@@ -81,6 +84,8 @@ class EdgeWorker:
         self._metrics.watch(buffer, lambda: offloader.pending if offloader else 0, lambda: source.outages)
         if offloader is not None:
             self._metrics.route.watch(offloader.figures)
+        if self._offline is not None:
+            self._metrics.offline.watch(self._offline.figures)
         budget = self._filter if isinstance(self._filter, BudgetedFilter) else None
         if budget is not None:
             self._metrics.budget.watch(budget.figures)
@@ -92,9 +97,10 @@ class EdgeWorker:
             deadline_s=settings.offload_deadline_ms / 1000,
             budget=budget,
             run=secrets.token_hex(4),
+            edge_first=settings.emit == "edge-first",
         )
         sinks = [make(predictor.labels) for make in self._sinks]
-        return EdgePipeline(reader, predictor, offloader, sinks, options, self._metrics)
+        return EdgePipeline(reader, predictor, offloader, sinks, options, self._metrics, self._offline)
 
     def _not_ready(self) -> str | None:
         if self._stopped.is_set():

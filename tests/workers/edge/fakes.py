@@ -28,6 +28,7 @@ from sedna_py.protocol.media_types import JPEG
 from workers.edge.decision import FrameResult, Progress, conclude
 from workers.edge.frames import BufferPolicy, FrameBuffer, SourceFrame
 from workers.edge.metrics import EdgeMetrics
+from workers.edge.offline_queue.queue import OfflineOptions, OfflineQueue
 from workers.edge.offload import Offloader, OffloadOptions
 from workers.edge.pipeline import EdgePipeline, PipelineOptions, frames_inside
 from workers.edge.reader import FrameReader
@@ -170,14 +171,18 @@ class FakeCloud:
         self._closed = False
         self.refuses = False
         self.bodies: list[bytes] = []
+        self.frames: list[int] = []  # that were asked about, in order, and how urgent they were
+        self.urgent: list[bool] = []
         self.holding = 0
         self.most_at_once = 0
         self._at_once = 0
 
     async def predict(
-        self, body: bytes, media_type: str, *, frame_id: str = "", deadline_s: float | None = None
+        self, body: bytes, media_type: str, *, frame_id: str = "", deadline_s: float | None = None, urgent: bool = True
     ) -> CloudReply:
         assert media_type == "image/jpeg"
+        self.frames.append(int(frame_id.rpartition("#")[2]))
+        self.urgent.append(urgent)
         self._loop = asyncio.get_running_loop()
         passage = self.cap.take(len(body), time.monotonic()) if self.cap else None
         if isinstance(passage, OffloadCause):
@@ -221,6 +226,9 @@ class FakeCloud:
 
     def cap_is_full(self) -> bool:
         return self.cap is not None and self.cap.full(time.monotonic())
+
+    def cap_has_spare(self, size: int) -> bool:
+        return self.cap is None or self.cap.has_spare(size, time.monotonic())
 
     def release(self) -> None:
         """Let every request that is held, or will be, be answered."""
@@ -284,6 +292,10 @@ class Rig:
     policy: BufferPolicy = BufferPolicy.WAIT
     capacity: int = 4
     encode: Callable[[np.ndarray], bytes] = lambda shown: bytes(number_of(shown) + 10)
+    edge_first: bool = False
+    offline: Path | None = None  # the offline queue's folder
+    offline_bytes: int = 1 << 20
+    offline_age_s: float = 1e12  # the fakes' frames were captured long ago
 
     def __post_init__(self) -> None:
         self.sink = MemorySink()
@@ -305,10 +317,21 @@ class Rig:
                 self.threshold,
                 self.deadline_s,
                 budget=self.filter if isinstance(self.filter, BudgetedFilter) else None,
+                run="now",
+                edge_first=self.edge_first,
             ),
             self.metrics,
+            self._make_queue(),
         )
         self._thread: threading.Thread | None = None
+
+    def _make_queue(self) -> OfflineQueue | None:
+        self.queue = None
+        if self.offline is not None:
+            options = OfflineOptions(self.offline_bytes, self.offline_age_s, self.threshold)
+            self.queue = OfflineQueue(self.offline, WireFormat(JPEG, self.encode), self.offloader, options)
+            self.metrics.offline.watch(self.queue.figures)
+        return self.queue
 
     def run(self) -> list[DecisionRecord]:
         """Run to the end; return the records in the order of their frames."""
