@@ -142,7 +142,9 @@ def prepare_sinks(settings: EdgeSettings, source: FrameSource) -> list[MakeSink]
         made.append(lambda labels: UpstreamFoldersSink(all_, cloud, edge, labels, settings.display_threshold))
     if video := own_path(settings.annotated_video, "ANNOTATED_VIDEO", settings.worker_name):
         _open(check_video_path, video, "ANNOTATED_VIDEO")
-        made.append(lambda labels: VideoSink(Path(video), video_fps(settings, source), labels))
+        made.append(
+            lambda labels: VideoSink(Path(video), video_fps(settings, source), labels, settings.display_threshold)
+        )
     return made
 
 

@@ -141,6 +141,8 @@ class OfflineQueue:
         self._stored = self._sent = 0
         self._lost: Counter[Loss] = Counter()
         self._figures = OfflineFigures()
+        self._tidy()
+        self._publish()
         self._thread = threading.Thread(target=self._run, name="offline-queue", daemon=True)
 
     def start(self, deliver: Callable[[FrameResult], None]) -> None:
