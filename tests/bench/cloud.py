@@ -23,7 +23,7 @@ from workers.edge.sources import open_source
 from workers.inference.image_codec import decode_image, encode_jpeg
 from workers.inference.predictor import create_predictor
 
-READY_S = 60
+READY_S = 180  # on a busy machine
 
 
 @dataclass(frozen=True)

@@ -64,9 +64,7 @@ class OfflineFigures:
     unmatched: int = (
         0  # late answers whose frame was not closed by a fallback with the same capture time and edge's answer
     )
-    out_of_order: int = (
-        0  # late answers that came before one of a lower score
-    )
+    out_of_order: int = 0  # late answers that came before one of a lower score
     most_uncertain: float = 0.0  # of as many lowest scores as were kept: the share that was kept
     drained_s: float = 0.0
     left: int = 0

@@ -18,7 +18,7 @@ from sedna_py.budgeted_filter import BudgetedFilter
 from sedna_py.client.cloud_client import CloudReply
 from sedna_py.client.route import Route, RouteFigures
 from sedna_py.client.send_cap import SendCap
-from sedna_py.decision_log import DecisionRecord, read_records
+from sedna_py.decision_log import DecisionRecord, closing, read_records
 from sedna_py.decision_log import Path as AnswerPath
 from sedna_py.errors import CloudUnavailable
 from sedna_py.hard_example_mining import BaseFilter, Decision
@@ -367,8 +367,9 @@ def frames_of(records):
 
 
 def metrics_match(rig: Rig) -> None:
-    """The counters tell the same as the records."""
-    records = rig.records
+    """The counters tell the same as the records that close their frames, and those are one a frame."""
+    records = closing(rig.records)
+    assert len({(record.run, record.frame) for record in records}) == len(records) == rig.buffer.taken_in
     for path in AnswerPath:
         assert rig.metric(names.EDGE_FRAMES, path=path) == sum(r.path is path for r in records)
     for cause in OffloadCause:

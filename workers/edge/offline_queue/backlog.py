@@ -79,6 +79,8 @@ class Backlog:
 
     def add(self, item: Waiting) -> list[Waiting]:
         """Take an item in; return those that give way, the new one among them if it is the least uncertain."""
+        if item.room > self._max_bytes:  # all others would give way in vain
+            return [item]
         self.bytes += item.room
         self._insert(item)
         gone = []
