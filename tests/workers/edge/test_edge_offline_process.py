@@ -12,6 +12,7 @@ from sedna_py.decision_log import Emit, closing
 from sedna_py.decision_log import Path as AnswerPath
 from sedna_py.errors import SettingsError
 from sedna_py.metrics import names
+from tests.e2e.decisions import DecisionReader
 from tests.workers.edge.fakes import log_of, until
 from tests.workers.edge.programs import free_port, pictures, wait_log, wait_ready
 from workers.edge.worker import EdgeWorker
@@ -93,6 +94,8 @@ def test_killed_in_the_middle_of_an_outage_and_drained_after_it(programs, tmp_pa
         told = (was.path, was.captured, was.edge, was.score)
         assert told == (AnswerPath.FALLBACK, record.captured, record.edge, record.score)
         assert record.cloud[0][4] == pytest.approx(value_of(record) / 255, abs=1e-3)
+    told = DecisionReader(tmp_path, log.name).decisions()  # as the tests on a cluster read it
+    assert (told.answered_twice(), told.without_a_cause(), len(told.late)) == ([], [], len(late))
     ours = [record.score for record in late if record.run == before[0].run]
     assert len(ours) == len(files)
     assert sum(after < earlier for earlier, after in pairwise(ours)) <= len(ours) // 10  # two are under way at a time

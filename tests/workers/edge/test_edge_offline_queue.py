@@ -28,6 +28,7 @@ from tests.workers.edge.fakes import (
     until,
 )
 from workers.edge.decision import CloudAnswer, FrameResult
+from workers.edge.offline_queue import backlog as backlog_module
 from workers.edge.offline_queue import folder as disk
 from workers.edge.offline_queue import queue as queue_module
 from workers.edge.offline_queue.backlog import BLOCK, REST_S, Loss
@@ -303,7 +304,9 @@ def test_the_cap_holds_for_them_and_half_of_it_stays_free(outage):
     assert len(cloud.bodies) == 25
 
 
-def test_a_frame_that_the_cloud_will_never_take_is_given_up(outage, tmp_path, caplog):
+def test_a_frame_that_the_cloud_will_never_take_is_given_up(outage, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(backlog_module, "REST_S", 0.01)
+    monkeypatch.setattr(queue_module, "FIRST_PAUSE_S", 0.01)
     it = outage()
     it.take(3)
     it.cloud._script = lambda number: OffloadCause.REJECTED if number == 2 else None
@@ -311,6 +314,7 @@ def test_a_frame_that_the_cloud_will_never_take_is_given_up(outage, tmp_path, ca
     assert {record.frame for record in it.late(2)} == {1, 3}
     until(lambda: it.lost() == {Loss.REJECTED: 1}, "the frame to be given up")
     assert files(tmp_path) == []
+    assert it.cloud.frames.count(2) == queue_module.MOST_REJECTIONS
     assert "frame 2 of the offline queue is given up: rejected" in caplog.text
 
 

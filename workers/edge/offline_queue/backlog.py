@@ -29,7 +29,7 @@ class Loss(StrEnum):
     DISK_FULL = "disk_full"
     WRITE_FAILED = "write_failed"  # any other trouble of the disk
     DAMAGED = "damaged"  # its file is not what was written
-    REJECTED = "rejected"  # the cloud will never take it, or gave no usable answer to it
+    REJECTED = "rejected"  # the cloud refused it again and again, or it can never be sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,10 @@ class Backlog:
         if tried:
             tries = self._tries[item.name] = self._tries.get(item.name, 0) + 1
             self._rests[item.name] = now + min(REST_S * 2 ** (tries - 1), LONGEST_REST_S)
+
+    def tries(self, item: Waiting) -> int:
+        """Return how often it was tried in vain."""
+        return self._tries.get(item.name, 0)
 
     def remove(self, item: Waiting) -> None:
         """Forget an item, lent or not."""

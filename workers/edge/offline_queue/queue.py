@@ -56,6 +56,7 @@ NOT_ITS_FAULT: Final = frozenset(
 )
 MOST_OFFERED: Final = 8  # frames, as pictures in memory, that wait to be encoded and written
 ENCODING_SHARE: Final = 0.25  # of one processor, for frames that were not encoded before: the frame loop needs the rest
+MOST_REJECTIONS: Final = 4  # of a frame: a gateway that has lost its way to the cloud also says 404, for a while
 AT_ONCE: Final = 2  # on their way to the cloud
 LOOK_S: Final = 0.1  # between two looks for a place that live frames do not need
 FIRST_PAUSE_S: Final = 0.25  # after a try that failed, then twice as long each time
@@ -330,7 +331,8 @@ class OfflineQueue:
                 continue
             del self._under_way[item.name]
             self._hold_back(answer.cause)
-            if answer.cause in MAY_PASS:
+            rejected = answer.cause is OffloadCause.REJECTED and self._backlog.tries(item) + 1 < MOST_REJECTIONS
+            if answer.cause in MAY_PASS or rejected:
                 self._backlog.give_back(item, self._clock(), tried=answer.cause not in NOT_ITS_FAULT)
             else:
                 LOG.warning("frame %d of the offline queue is given up: %s", stored.record.frame, answer.cause)
