@@ -1,4 +1,8 @@
-"""The decision log: one JSON line a frame, the single source of every figure that a run reports."""
+"""The decision log: one JSON line an answer, the single source of every figure that a run reports.
+
+A frame has one line that closes it. One more comes before it where the edge answers at once (`EMIT=edge-first`), one more long
+after it where the frame waited on disk for the cloud (`OFFLINE_QUEUE_DIR`).
+"""
 
 from __future__ import annotations
 
@@ -84,6 +88,11 @@ class DecisionRecord:
         """Return one JSON line, newline included; NaN and Infinity, which JSON has not, become null."""
         # pydantic's writer: one pass in native code, where dataclasses.asdict would copy every box first.
         return to_json(self, inf_nan_mode="null").decode() + "\n"
+
+
+def closing(records: Iterable[DecisionRecord]) -> list[DecisionRecord]:
+    """Return the records that close their frames: each frame once, with the answer that stood when it was done with."""
+    return [record for record in records if record.emit.closes]
 
 
 def read_records(lines: Iterable[str]) -> Iterator[DecisionRecord]:

@@ -306,6 +306,31 @@ class EdgeSettings(WorkerSettings):
         alias="OFFLOAD_FORMAT",
         description="what a hard frame travels as: jpeg, png, npy, or json (for a cloud worker of upstream)",
     )
+    emit: Literal["final", "edge-first"] = Field(
+        "final",
+        alias="EMIT",
+        description="final (one answer a frame) or edge-first (a hard frame's edge answer at once, and a correction when the "
+        "cloud has answered or failed)",
+    )
+    offline_queue_dir: str | None = Field(
+        None,
+        alias="OFFLINE_QUEUE_DIR",
+        description="a folder for hard frames that wait until the cloud is back, which a node's workers may share; unset: "
+        "none wait; {worker} in it is WORKER_NAME",
+    )
+    offline_queue_bytes: int = Field(
+        256 * MIB,
+        alias="OFFLINE_QUEUE_BYTES",
+        ge=MIB,
+        description="bytes of those frames on disk at most, for each worker",
+    )
+    offline_queue_age_s: float = Field(
+        86400.0,
+        alias="OFFLINE_QUEUE_AGE_S",
+        gt=0,
+        le=31_536_000,
+        description="seconds after its capture until such a frame is not worth an answer any more",
+    )
     jpeg_quality: int = Field(85, alias="JPEG_QUALITY", ge=1, le=100, description="a JPEG quality from 1 to 100")
     decisions_file: str | None = Field(
         None,

@@ -131,23 +131,27 @@ class CloudClient:
         """Whether a request made now would most likely fail with the cause `over_cap`. For the client's own loop."""
         return self._cap is not None and self._cap.full(self._clock())
 
+    def cap_has_spare(self, size: int) -> bool:
+        """Whether a body of that size leaves half of the cap to others. For the client's own loop."""
+        return self._cap is None or self._cap.has_spare(size, self._clock())
+
     async def start(self) -> None:
         """Begin to look for pods; the first request does it as well."""
         if self._watch is not None and not self._closed:
             self._watch.start()
 
     async def predict(
-        self, body: bytes, media_type: str, *, frame_id: str = "", deadline_s: float | None = None
+        self, body: bytes, media_type: str, *, frame_id: str = "", deadline_s: float | None = None, urgent: bool = True
     ) -> CloudReply:
         """Send one encoded frame and return the answer within `deadline_s` seconds (default: the settings').
 
-        Raises CloudUnavailable, with its cause, for every failure.
+        One that is not `urgent` waits behind others at the server. Raises CloudUnavailable, with its cause, for every failure.
         """
         started = self._clock()
         budget_s = self._budget(deadline_s)
         permit = self._permit(started)
         outcome = Outcome.ABANDONED
-        headers = RequestHeaders(frame_id, new_request_id())
+        headers = RequestHeaders(frame_id, new_request_id(), urgent=urgent)
         question = _Question(body, media_type, headers, started + budget_s, permit.is_probe)
         try:
             answer = await self._ask_in_forms(question)

@@ -11,7 +11,7 @@ import contextlib
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -163,7 +163,7 @@ class Connections:
 
     def _headers(self, call: Call) -> dict[str, str]:
         left_s = call.deadline - self._clock()
-        said = RequestHeaders(call.headers.frame_id, call.headers.request_id, left_s)
+        said = replace(call.headers, deadline_s=left_s)
         # No compression: a reply is small, and a small body that unpacks to a huge one is not bounded by its bytes.
         headers = {**said.render(), "Accept": call.accept, "Accept-Encoding": "identity"}
         return {**headers, **call.content}

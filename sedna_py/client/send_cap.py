@@ -70,6 +70,15 @@ class SendCap:
         self._give_back(now)
         return self._on_the_way + self._left_sum + max(self._last / 2, 1) > self._depth
 
+    def has_spare(self, size: int, now: float) -> bool:
+        """Whether a body of so many bytes can go and leave half of the cap free, or goes when nothing else did.
+
+        For what may wait as long as it takes.
+        """
+        self._give_back(now)
+        used = self._on_the_way + self._left_sum
+        return used == 0 or used + self._tokens(size) <= self._depth / 2
+
     def _tokens(self, size: int) -> int:
         return size if self._in_bytes else 1
 

@@ -55,6 +55,14 @@ def _size(box: Detection) -> float:
     return (box.xmax - box.xmin) * (box.ymax - box.ymin)
 
 
+def same_boxes(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Tell whether two results say the same: as many boxes, each with its partner; equality where they are not boxes."""
+    boxes, reference = detections(one), detections(other)
+    if boxes is None or reference is None:
+        return list(one) == list(other)
+    return len(boxes) == len(reference) == count_matches(boxes, reference)
+
+
 def count_matches(boxes: Sequence[Detection], reference: Sequence[Detection], least: float = LEAST_OVERLAP) -> int:
     """Return how many boxes have a partner of their class with an overlap of at least `least`.
 

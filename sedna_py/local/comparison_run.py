@@ -11,7 +11,7 @@ from pathlib import Path
 from sedna_py.api.child_names import Role
 from sedna_py.api.joint_inference_service import JointInferenceService
 from sedna_py.api.model import Model
-from sedna_py.decision_log import DecisionRecord, read_records
+from sedna_py.decision_log import DecisionRecord, closing, read_records
 from sedna_py.errors import SettingsError
 from sedna_py.local.comparison import Mode
 from sedna_py.local.log_follower import LogFollower
@@ -49,7 +49,7 @@ Watch = Callable[[list[DecisionRecord]], None]
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """The decision log of a run, and what went wrong in it beyond single frames, one line each."""
+    """What closed the frames of a run, and what went wrong in it beyond single frames, one line each."""
 
     records: list[DecisionRecord]
     problems: tuple[str, ...] = ()
@@ -83,9 +83,9 @@ class ServiceRun:
 
 
 def read_log(decisions: Path) -> list[DecisionRecord]:
-    """Return the records of a finished decision log. Raises MalformedBody."""
+    """Return the records of a finished decision log that close their frames. Raises MalformedBody."""
     with decisions.open(encoding="utf-8") as lines:
-        return list(read_records(lines))
+        return closing(read_records(lines))
 
 
 def make_way(decisions: Path) -> Path:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from sedna_py.decision_log import DecisionRecord, Path
+from sedna_py.decision_log import DecisionRecord, Emit, Path, closing
 from sedna_py.local.box_matching import Detection, count_matches, detections
 
 CAUSE_NOT_STATED = "not_stated"
@@ -41,6 +41,10 @@ class RunSummary:
     total_ms: Percentiles | None  # capture until the result was handed to the sinks
     cloud_ms: Percentiles | None  # request sent until reply read
     seconds: float  # first capture until last emission
+    late: int = 0  # answers of the cloud to frames that had waited on disk; these frames need not be of this run
+    first_ms: Percentiles | None = (
+        None  # capture until the first answer, which is the only one unless the edge answers at once
+    )
 
     @property
     def frames_per_second(self) -> float | None:
@@ -101,8 +105,13 @@ def ratio(part: float, whole: float) -> float | None:
 
 
 def summarize(records: Sequence[DecisionRecord]) -> RunSummary:
-    """Return the figures of one run; objects are the items of `result`, cut at the display threshold."""
+    """Return the figures of one run; objects are the items of `result`, cut at the display threshold.
+
+    A frame counts with the answer that closed it; what came before or after has figures of its own.
+    """
+    all_of_them, records = records, closing(records)
     objects = [len(record.result) for record in records]
+    late = [record for record in all_of_them if record.emit is Emit.LATE]
     return RunSummary(
         frames=len(records),
         frames_with_object=sum(count > 0 for count in objects),
@@ -111,16 +120,19 @@ def summarize(records: Sequence[DecisionRecord]) -> RunSummary:
         offloaded=sum(record.bytes_sent > 0 for record in records),
         cloud_answered=sum(record.path is Path.CLOUD for record in records),
         fallbacks=count_fallbacks(records),
-        bytes_sent=sum(record.bytes_sent for record in records),
+        bytes_sent=sum(record.bytes_sent for record in (*records, *late)),
         total_ms=percentiles(record.latency_ms.total for record in records),
         cloud_ms=percentiles(record.latency_ms.cloud for record in records),
         seconds=_span(records),
+        late=len(late),
+        first_ms=percentiles(r.latency_ms.total for r in all_of_them if r.emit in (Emit.FIRST, Emit.FINAL)),
     )
 
 
 def count_fallbacks(records: Iterable[DecisionRecord]) -> dict[str, int]:
     """Return cause -> frames that kept the edge's answer although they were hard, most frequent first."""
-    causes = Counter(r.cause.value if r.cause else CAUSE_NOT_STATED for r in records if r.path is Path.FALLBACK)
+    fallbacks = (record for record in closing(records) if record.path is Path.FALLBACK)
+    causes = Counter(record.cause.value if record.cause else CAUSE_NOT_STATED for record in fallbacks)
     return dict(sorted(causes.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -137,7 +149,7 @@ def agreement(records: Sequence[DecisionRecord], reference: Sequence[DecisionRec
     """Compare results frame by frame; frames are the same when source and number are.
 
     A frame agrees when both results have the same number of boxes and each box has its partner (see box_matching).
-    Where a run has a frame twice its last record counts.
+    What closed the frames is compared. Where a run has a frame twice its last record counts.
     """
     here, there = _by_frame(records), _by_frame(reference)
     pairs = [(here[key], there[key]) for key in there if key in here]
@@ -184,7 +196,7 @@ def _span(records: Sequence[DecisionRecord]) -> float:
 
 
 def _by_frame(records: Iterable[DecisionRecord]) -> dict[FrameKey, DecisionRecord]:
-    return {(record.source, record.frame): record for record in records}
+    return {(record.source, record.frame): record for record in closing(records)}
 
 
 def _boxes(record: DecisionRecord) -> list[Detection]:

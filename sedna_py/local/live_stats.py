@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sedna_py.decision_log import DecisionRecord, Path
+from sedna_py.decision_log import DecisionRecord, Emit, Path
 from sedna_py.local.figures import CAUSE_NOT_STATED, ratio
 
 RATE_SECONDS = 2.0
@@ -32,6 +32,7 @@ class LiveSnapshot:
     fallbacks: dict[str, int]
     last: DecisionRecord | None
     scores: tuple[float | None, ...]  # of the last frames, oldest first
+    late: int = 0  # answers of the cloud to frames that had waited on disk
 
 
 @dataclass(slots=True)
@@ -43,16 +44,20 @@ class LiveStats:
     bytes_sent: int = 0
     first_captured: float | None = None
     last: DecisionRecord | None = None
+    late: int = 0
     fallbacks: Counter[str] = field(default_factory=Counter)
     _emitted: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_IN_WINDOW))
     _cloud_ms: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT_LATENCIES))
     _scores: deque[float | None] = field(default_factory=lambda: deque(maxlen=RECENT_SCORES))
 
     def add(self, record: DecisionRecord) -> None:
-        """Take one more record into account."""
+        """Take one more record into account; a frame counts with the one that closes it."""
+        self.bytes_sent += record.bytes_sent
+        self.late += record.emit is Emit.LATE
+        if not record.emit.closes:
+            return
         self.frames += 1
         self.hard += record.hard
-        self.bytes_sent += record.bytes_sent
         earliest = record.captured if self.first_captured is None else self.first_captured
         self.first_captured = min(record.captured, earliest)
         self.last = record
@@ -76,6 +81,7 @@ class LiveStats:
             fallbacks=dict(self.fallbacks.most_common()),
             last=self.last,
             scores=tuple(self._scores),
+            late=self.late,
         )
 
     def _rate(self, now: float) -> float | None:

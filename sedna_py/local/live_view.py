@@ -90,6 +90,7 @@ def _numbers(snapshot: LiveSnapshot) -> list[tuple[str, str]]:
         ("cloud p50", formats.milliseconds(snapshot.cloud_p50_ms)),
         ("frames waiting", formats.number(snapshot.frames_waiting)),
         ("offloads in flight", formats.number(snapshot.offloads_waiting)),
+        *([("late answers", formats.number(snapshot.late))] if snapshot.late else []),
     ]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sedna_py.decision_log import DecisionRecord
+from sedna_py.decision_log import DecisionRecord, closing
 
 MOST_BINS = 1200  # longer runs get wider bins: no plot shows more, and a wrong clock must not fill the memory
 
@@ -38,8 +38,10 @@ class TimeSeries:
 def per_second(records: Sequence[DecisionRecord], width: float = 1.0) -> TimeSeries:
     """Cut a run into bins of `width` seconds (more if it is very long).
 
-    The last bin takes the rest of the run with it, so that no rate comes from a sliver of a second.
+    The last bin takes the rest of the run with it, so that no rate comes from a sliver of a second. A frame counts once, with
+    the answer that closed it.
     """
+    records = closing(records)
     edges = _edges(records, width)
     origin = min((record.captured for record in records), default=0.0)
     emitted = np.array([record.emitted - origin for record in records])

@@ -5,7 +5,9 @@ from __future__ import annotations
 # Edge worker
 EDGE_FRAMES = "sedna_edge_frames_total"  # labels: path (edge, cloud, fallback)
 EDGE_FRAMES_READ = "sedna_edge_frames_read_total"
-EDGE_FRAMES_LOST = "sedna_edge_frames_lost_total"  # labels: cause (buffer_full, too_old, shutdown, model_failed, with_replica)
+EDGE_FRAMES_LOST = (
+    "sedna_edge_frames_lost_total"  # labels: cause (buffer_full, too_old, shutdown, model_failed, with_replica)
+)
 EDGE_SOURCE_OUTAGES = "sedna_edge_source_outages_total"
 EDGE_SOURCE_UP = "sedna_edge_source_up"  # labels: source
 EDGE_SOURCE_FRAMES = "sedna_edge_source_frames_total"  # labels: source, fate (processed, handed_out, buffer_full, ...)
@@ -24,7 +26,14 @@ EDGE_BUDGET = "sedna_edge_budget"  # labels: unit (share, fps, kbit/s)
 EDGE_BUDGET_SPENT = "sedna_edge_budget_spent"  # labels: unit; of the last minute
 EDGE_BUDGET_THRESHOLD = "sedna_edge_budget_threshold"
 EDGE_BUDGET_CHANGES = "sedna_edge_budget_changes_total"  # labels: change (held_back, added)
-EDGE_STAGE_SECONDS = "sedna_edge_stage_seconds"  # labels: stage (wait, edge, encode, cloud, total)
+EDGE_STAGE_SECONDS = "sedna_edge_stage_seconds"  # labels: stage (wait, edge, encode, cloud, first, total)
+EDGE_CORRECTIONS = "sedna_edge_corrections_total"  # labels: change (changed, same, no_answer)
+EDGE_OFFLINE_FRAMES = "sedna_edge_offline_frames"
+EDGE_OFFLINE_BYTES = "sedna_edge_offline_bytes"
+EDGE_OFFLINE_AGE = "sedna_edge_offline_oldest_seconds"
+EDGE_OFFLINE_STORED = "sedna_edge_offline_stored_total"
+EDGE_OFFLINE_SENT = "sedna_edge_offline_sent_total"
+EDGE_OFFLINE_LOST = "sedna_edge_offline_lost_total"  # labels: cause (workers.edge.offline_queue.backlog.Loss)
 EDGE_SINK_ERRORS = "sedna_edge_sink_errors_total"  # labels: sink
 
 # Cloud worker

@@ -14,6 +14,7 @@ from tests.bench.cloud import CloudFigures, measure_cloud
 from tests.bench.controller import ScaleFigures, measure_controller
 from tests.bench.cpu_limit import measure_cpu_limit, why_not
 from tests.bench.edge import EdgeFigures, measure_edge, median
+from tests.bench.offline import measure_offline, report_offline
 from tests.bench.outage import measure_outage
 from tests.bench.pairs import Pair, face_pair, helmet_pair
 from tests.bench.serving.figures import over, spread
@@ -25,7 +26,9 @@ def main() -> None:
     """Print the figures; `--json FILE` also writes them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each pair of figures is measured, in turn")
-    parser.add_argument("--only", choices=["workers", "controller", "cpu-limit", "serving"], help="one part of it")
+    parser.add_argument(
+        "--only", choices=["workers", "controller", "cpu-limit", "offline", "serving"], help="one part of it"
+    )
     parser.add_argument(
         "--services", type=int, nargs="+", default=[100, 500], help="numbers of services for the controller"
     )
@@ -51,6 +54,10 @@ def main() -> None:
         scales = measure_controller(tuple(chosen.services))
         report_controller(scales)
         figures["controller"] = [asdict(scale) for scale in scales]
+    if chosen.only in (None, "offline"):
+        offline = measure_offline(face_pair())
+        report_offline(offline)
+        figures["offline"] = asdict(offline)
     if chosen.only == "serving":
         options = Options(
             chosen.rounds, chosen.seconds, chosen.overload_seconds, chosen.reload_seconds, tuple(chosen.parts)

@@ -23,7 +23,7 @@ from workers.edge.sources import open_source
 from workers.inference.image_codec import decode_image, encode_jpeg
 from workers.inference.predictor import create_predictor
 
-READY_S = 60
+READY_S = 180  # on a busy machine
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ def json_over_http(port: int, pictures: list) -> float:
 
 
 @contextmanager
-def serving(pair: Pair) -> Iterator[int]:
-    """Run the cloud worker of the pair; yields its port once it is ready."""
-    port = free_port()
+def serving(pair: Pair, port: int | None = None) -> Iterator[int]:
+    """Run the cloud worker of the pair, on a free port or on this one; yields its port once it is ready."""
+    port = port or free_port()
     environment = {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
         **pair.big,

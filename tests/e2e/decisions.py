@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sedna_py.decision_log import DecisionRecord, read_records
+from sedna_py.decision_log import DecisionRecord, Emit, read_records
 from sedna_py.decision_log import Path as AnsweredBy
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """Records of one service, by the process that wrote them, in the order of writing."""
+    """Records of one service that closed a frame, by the process that wrote them, in the order of writing.
+
+    `late` are the cloud's answers to frames that had waited on disk, whoever got them.
+    """
 
     by_run: dict[str, list[DecisionRecord]] = field(default_factory=dict)
+    late: list[DecisionRecord] = field(default_factory=list)
 
     @property
     def records(self) -> list[DecisionRecord]:
@@ -80,6 +84,7 @@ class DecisionReader:
         self._pattern = pattern
         self._read: dict[Path, int] = {}
         self._by_run: dict[str, list[DecisionRecord]] = {}
+        self._late: list[DecisionRecord] = []
 
     def decisions(self) -> Decisions:
         """Return everything until now; a line that is being written is left out."""
@@ -90,5 +95,8 @@ class DecisionReader:
             whole = text[: text.rfind(b"\n") + 1]
             self._read[path] = self._read.get(path, 0) + len(whole)
             for record in read_records(whole.decode().splitlines(keepends=True)):
-                self._by_run.setdefault(f"{path.stem}/{record.run}", []).append(record)
-        return Decisions({run: list(records) for run, records in self._by_run.items()})
+                if record.emit.closes:
+                    self._by_run.setdefault(f"{path.stem}/{record.run}", []).append(record)
+                elif record.emit is Emit.LATE:
+                    self._late.append(record)
+        return Decisions({run: list(records) for run, records in self._by_run.items()}, list(self._late))

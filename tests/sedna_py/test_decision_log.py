@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from sedna_py.decision_log import DecisionRecord, Latency, Path, read_records
+from sedna_py.decision_log import DecisionRecord, Emit, Latency, Path, closing, read_records
 from sedna_py.errors import MalformedBody
 from sedna_py.protocol.causes import OffloadCause
 
@@ -36,6 +36,16 @@ def test_round_trip() -> None:
 def test_a_log_from_before_there_were_runs() -> None:
     assert list(read_records([without("run")])) == [EASY]
     assert replace(EASY, run="1f2e3d4c").to_line() != EASY.to_line()
+
+
+def test_one_of_a_frames_records_closes_it() -> None:
+    answers = [replace(HARD, emit=emit) for emit in Emit]
+    assert list(read_records(lines(*answers))) == answers
+    assert [record.emit for record in closing(answers)] == [Emit.FINAL, Emit.CORRECTION]
+
+
+def test_a_log_from_before_there_were_several_answers() -> None:
+    assert list(read_records([without("emit")])) == [EASY]
 
 
 def test_a_record_is_one_line_of_plain_json() -> None:

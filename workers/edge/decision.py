@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sedna_py.decision_log import DecisionRecord, Latency, Path
+from sedna_py.decision_log import DecisionRecord, Emit, Latency, Path
 from sedna_py.errors import EstimatorError
 from sedna_py.hard_example_mining import Decision
 from sedna_py.protocol.causes import OffloadCause
@@ -18,32 +18,41 @@ NO_FILTER = Decision(hard=False, reason="no filter", score=None)
 
 @dataclass(frozen=True, slots=True)
 class CloudAnswer:
-    """What came of asking the cloud: a result, or the cause why there is none."""
+    """What came of asking the cloud: a result, or the cause why there is none, and then the `body` that was made for it."""
 
     result: list[Any] | None
     cause: OffloadCause | None
     bytes_sent: int = 0
     encode_ms: float | None = None
     cloud_ms: float | None = None
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
 class Progress:
-    """A frame between its parts; one part at a time has it. `edge_ms` is None until the little model has been asked."""
+    """A frame between its parts; one part at a time has it. `edge_ms` is None until the little model has been asked.
+
+    `amends`: the edge's answer has left already.
+    """
 
     frame: SourceFrame
     decision: Decision = NO_FILTER
     edge: list[Any] | None = None
     edge_ms: float | None = None
     answer: CloudAnswer | None = None
+    amends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """A frame with everything that is known of it, ready for the sinks."""
+    """A frame with everything that is known of it, ready for the sinks.
+
+    `body` is the picture as it was encoded for the cloud, where that was done and the cloud did not answer.
+    """
 
     frame: SourceFrame
     record: DecisionRecord
+    body: bytes | None = field(default=None, repr=False)
 
 
 def conclude(
@@ -51,7 +60,7 @@ def conclude(
 ) -> FrameResult:
     """Choose the frame's result: the cloud's answer if there is one, else the edge's; and write down why.
 
-    `now` is of the clock that stamped `frame.captured`.
+    A hard frame without an answer yet is the first of two. `now` is of the clock that stamped `frame.captured`.
     """
     frame, decision, edge, answer = progress.frame, progress.decision, progress.edge, progress.answer
     cloud = answer.result if answer else None
@@ -76,8 +85,15 @@ def conclude(
         frames_waiting=frame.frames_waiting,
         offloads_waiting=offloads_waiting,
         run=frame.run or run,
+        emit=_emit(progress),
     )
-    return FrameResult(frame, record)
+    return FrameResult(frame, record, answer.body if answer else None)
+
+
+def _emit(progress: Progress) -> Emit:
+    if progress.answer is None and progress.decision.hard:
+        return Emit.FIRST
+    return Emit.CORRECTION if progress.amends else Emit.FINAL
 
 
 def above(boxes: Sequence[Any] | None, threshold: float) -> list[Any]:

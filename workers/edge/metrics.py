@@ -5,20 +5,39 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from sedna_py.decision_log import DecisionRecord, Path
+from sedna_py.decision_log import DecisionRecord, Emit, Path
+from sedna_py.local.box_matching import same_boxes
 from sedna_py.metrics import names
 from workers.edge.budget_metrics import BudgetCollector
 from workers.edge.frames import FrameFigures, SourceFrame
+from workers.edge.offline_metrics import OfflineCollector
 from workers.edge.route_metrics import RouteCollector
 from workers.edge.sharing.figures import SharingCollector
 from workers.edge.source_metrics import SourceCollector
 
 LOG = logging.getLogger(__name__)
+# Of the answer that closes the frame; `first` is the time until its first one.
 STAGES = ("wait", "edge", "encode", "cloud", "total")
 Read = Callable[[], int]
+
+
+class Change(StrEnum):
+    """What a correction made of the edge's answer."""
+
+    CHANGED = "changed"  # the cloud's is another one
+    SAME = "same"  # the cloud's has the same boxes, or is equal
+    NO_ANSWER = "no_answer"  # the cloud gave none: the edge's stands
+
+
+def change_of(record: DecisionRecord) -> Change:
+    """Return what a correction's record says of the edge's answer."""
+    if record.cloud is None:
+        return Change.NO_ANSWER
+    return Change.SAME if same_boxes(record.edge or [], record.cloud) else Change.CHANGED
 
 
 class EdgeMetrics:
@@ -43,6 +62,12 @@ class EdgeMetrics:
         self._sinks = Counter(names.EDGE_SINK_ERRORS, "Results that a sink could not write", ["sink"], registry=r)
         self._waiting = Gauge(names.EDGE_FRAMES_WAITING, "Frames between source and little model", registry=r)
         self._offloads = Gauge(names.EDGE_OFFLOADS_WAITING, "Hard frames on their way to the cloud", registry=r)
+        self._corrections = Counter(
+            names.EDGE_CORRECTIONS, "What came after an answer that left at once", ["change"], registry=r
+        )
+        for change in Change:
+            self._corrections.labels(change.value)
+        self._first = self._stages.labels("first")
         # Looked up once: finding a labelled child costs more than counting on it.
         self._by_path = {path: self._frames.labels(path.value) for path in Path}
         self._by_stage = {stage: self._stages.labels(stage) for stage in STAGES}
@@ -56,6 +81,8 @@ class EdgeMetrics:
         r.register(self.sources)
         self.sharing = SharingCollector()
         r.register(self.sharing)
+        self.offline = OfflineCollector()
+        r.register(self.offline)
         self._elsewhere: list[tuple[Counter, Read]] = []
         self._seen: list[int] = []
 
@@ -81,9 +108,19 @@ class EdgeMetrics:
                 counter.inc(now - self._seen[index])
                 self._seen[index] = now
 
-    def frame_done(self, record: DecisionRecord) -> None:
-        """Count a frame that has left through the sinks."""
+    def written(self, record: DecisionRecord) -> None:
+        """Count an answer that has left through the sinks; a frame counts with the one that closes it."""
+        if record.emit in (Emit.FIRST, Emit.FINAL):
+            self._first.observe(record.latency_ms.total / 1000)
+        if record.emit.closes:
+            self._closed(record)
+        elif record.emit is Emit.LATE:
+            self._bytes.inc(record.bytes_sent)
+
+    def _closed(self, record: DecisionRecord) -> None:
         self._by_path[record.path].inc()
+        if record.emit is Emit.CORRECTION:
+            self._corrections.labels(change_of(record).value).inc()
         if record.cause is not None:
             self._failures.labels(record.cause.value).inc()
         self._bytes.inc(record.bytes_sent)

@@ -14,7 +14,7 @@ from typing import Protocol
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.cloud_client import CloudReply
 from sedna_py.client.offload_window import START, OffloadWindow
-from sedna_py.client.route import RouteFigures
+from sedna_py.client.route import Route, RouteFigures
 from sedna_py.client.send_cap import NOT_LET_GO
 from sedna_py.errors import CloudUnavailable, SednaError
 from sedna_py.protocol.causes import OffloadCause
@@ -24,8 +24,10 @@ from workers.edge.wire_format import WireFormat
 
 LOG = logging.getLogger(__name__)
 CLOSE_S = 5.0  # for the connections to close
+PROBE_AFTER_S = 5.0  # live frames look whether the cloud is back; stored ones only when there has been none for so long
 
 Answered = Callable[[CloudAnswer], None]
+Begun = Callable[[], None]
 TOO_MUCH = frozenset({OffloadCause.DEADLINE_EXCEEDED, OffloadCause.OVERLOADED})
 NOTHING_SENT = NOT_LET_GO | {OffloadCause.CIRCUIT_OPEN, OffloadCause.CONNECT_FAILED, OffloadCause.QUEUE_FULL}
 
@@ -36,7 +38,7 @@ class Cloud(Protocol):
     async def start(self) -> None: ...
 
     async def predict(
-        self, body: bytes, media_type: str, *, frame_id: str = "", deadline_s: float | None = None
+        self, body: bytes, media_type: str, *, frame_id: str = "", deadline_s: float | None = None, urgent: bool = True
     ) -> CloudReply: ...
 
     def figures(self) -> RouteFigures: ...
@@ -44,6 +46,8 @@ class Cloud(Protocol):
     def would_refuse(self) -> bool: ...
 
     def cap_is_full(self) -> bool: ...
+
+    def cap_has_spare(self, size: int) -> bool: ...
 
     async def aclose(self) -> None: ...
 
@@ -76,16 +80,22 @@ class Offloader:
         self._room = threading.Condition()
         self._closing = False
         self._told_size = False
+        self._last_hard = float("-inf")
         self.pending = 0
+        self.stored = 0  # pictures of the offline queue on their way, beside `pending`
         self._loop.submit(cloud.start())  # so that the pods are known before the first hard frame
 
-    def submit(self, frame: SourceFrame, answered: Answered) -> None:
-        """Start on a hard frame; `answered` is called exactly once, from this or another thread."""
+    def submit(self, frame: SourceFrame, answered: Answered, begun: Begun = lambda: None) -> None:
+        """Start on a hard frame; `answered` is called exactly once, from this or another thread.
+
+        `begun` is called before it, in this thread, where the frame is not refused at once.
+        """
+        started = self._last_hard = time.monotonic()
         cause = self._refusal()
         if cause is not None:
             answered(CloudAnswer(None, cause))
             return
-        started = time.monotonic()
+        begun()
         try:
             asked = self._loop.submit(self._ask(frame, started + self._options.deadline_s))
         except SednaError:  # closed since it was looked at
@@ -94,13 +104,47 @@ class Offloader:
             return
 
         def ended(asked: Future[CloudAnswer]) -> None:
-            answer = _outcome(frame, asked)
+            answer = _outcome(f"frame {frame.number}", asked)
             self._learn(answer, started)
             self._leave()
             answered(answer)
 
         # Not by the coroutine itself: one that is cancelled before its first step runs no line of its own.
         asked.add_done_callback(ended)
+
+    def has_spare(self) -> bool:
+        """Whether a stored picture may go now: live frames keep a place at least, and are the ones that try a broken circuit."""
+        if self._closing or self._cloud.would_refuse():
+            return False
+        if (
+            self._cloud.figures().route is Route.NONE  # half-open, or about to be
+            and time.monotonic() - self._last_hard < PROBE_AFTER_S
+        ):
+            return False
+        with self._room:
+            places = min(self._window.places, self._options.in_flight)
+            return self.pending + self.stored < max(places - 1, 1)
+
+    def submit_stored(self, body: bytes, media_type: str, frame_id: str, answered: Answered) -> None:
+        """Send a picture that waited on disk, behind all others and where the cap has room to spare.
+
+        `answered` is called exactly once, from this or another thread. Its outcome does not move the window: that is for live
+        frames, and a cloud that serves this one last says little about them.
+        """
+        with self._room:
+            self.stored += 1
+
+        def left(answer: CloudAnswer) -> None:
+            with self._room:
+                self.stored -= 1
+            answered(answer)
+
+        try:
+            asked = self._loop.submit(self._send_stored(body, media_type, frame_id))
+        except SednaError:
+            left(CloudAnswer(None, OffloadCause.SHUTDOWN))
+            return
+        asked.add_done_callback(lambda asked: left(_outcome(frame_id, asked)))
 
     def figures(self) -> RouteFigures:
         """Return what was sent to the cloud, and which way."""
@@ -165,7 +209,7 @@ class Offloader:
         started = time.monotonic()
         encode_ms = (started - begun) * 1000
         if started >= due:
-            return CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED, 0, encode_ms)
+            return CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED, 0, encode_ms, body=body)
         frame_id = f"{frame.source}#{frame.number}"
         try:
             # The deadline is the client's to keep: a time-out around it would look like our giving up, of which the
@@ -175,8 +219,20 @@ class Offloader:
             if error.cause is OffloadCause.LARGER_THAN_CAP and not self._told_size:
                 self._told_size = True
                 LOG.warning("frame %d is %s; raise the cap, or lower JPEG_QUALITY", frame.number, error)
-            return _failed(error.cause, len(body), encode_ms, started)
+            return _failed(error.cause, body, encode_ms, started)
         return CloudAnswer(reply.result, None, reply.bytes_sent, encode_ms, reply.latency_s * 1000)
+
+    async def _send_stored(self, body: bytes, media_type: str, frame_id: str) -> CloudAnswer:
+        if not self._cloud.cap_has_spare(len(body)):
+            return CloudAnswer(None, OffloadCause.OVER_CAP)
+        started = time.monotonic()
+        try:
+            reply = await self._cloud.predict(
+                body, media_type, frame_id=frame_id, deadline_s=self._options.deadline_s, urgent=False
+            )
+        except CloudUnavailable as error:
+            return _failed(error.cause, body, None, started)
+        return CloudAnswer(reply.result, None, reply.bytes_sent, None, reply.latency_s * 1000)
 
     def _leave(self) -> None:
         with self._room:
@@ -184,16 +240,16 @@ class Offloader:
             self._room.notify()
 
 
-def _outcome(frame: SourceFrame, asked: Future[CloudAnswer]) -> CloudAnswer:
+def _outcome(what: str, asked: Future[CloudAnswer]) -> CloudAnswer:
     if asked.cancelled():
         return CloudAnswer(None, OffloadCause.SHUTDOWN)
     if (error := asked.exception()) is not None:
-        LOG.error("offloading frame %d failed", frame.number, exc_info=error)
+        LOG.error("offloading %s failed", what, exc_info=error)
         return CloudAnswer(None, OffloadCause.CONNECTION_LOST)
     return asked.result()
 
 
-def _failed(cause: OffloadCause, size: int, encode_ms: float, started: float) -> CloudAnswer:
-    sent = 0 if cause in NOTHING_SENT else size
+def _failed(cause: OffloadCause, body: bytes, encode_ms: float | None, started: float) -> CloudAnswer:
+    sent = 0 if cause in NOTHING_SENT else len(body)
     asked = cause is not OffloadCause.CIRCUIT_OPEN and cause not in NOT_LET_GO
-    return CloudAnswer(None, cause, sent, encode_ms, (time.monotonic() - started) * 1000 if asked else None)
+    return CloudAnswer(None, cause, sent, encode_ms, (time.monotonic() - started) * 1000 if asked else None, body)

@@ -21,6 +21,7 @@ from sedna_py.hard_example_mining import BaseFilter, parse_parameters, read_plan
 from sedna_py.settings import redact
 from sedna_py.source_list import file_name, unique_names
 from workers.edge.frames import BufferPolicy, LaneRule
+from workers.edge.offline_queue.queue import AT_ONCE, OfflineOptions, OfflineQueue
 from workers.edge.offload import Offloader, OffloadOptions
 from workers.edge.sinks.base import Sink
 from workers.edge.sinks.json_lines import JsonLinesSink
@@ -101,11 +102,13 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
             f"OFFLOAD_FORMAT is {settings.offload_format!r} with BIG_MODEL_NAME, a server of the Open Inference Protocol; "
             f"write {' or '.join(OPEN_INFERENCE_FORMATS)}"
         )
+    # Live frames never wait for a connection that a stored one has.
+    beside = AT_ONCE if settings.offline_queue_dir else 0
     client = CloudClient(
         f"http://{url_host(settings.cloud_host)}:{settings.cloud_port}",
         prefix=settings.job_name,
         settings=ClientSettings(
-            deadline_s=settings.offload_deadline_ms / 1000, max_connections=settings.offload_in_flight
+            deadline_s=settings.offload_deadline_ms / 1000, max_connections=settings.offload_in_flight + beside
         ),
         pods=PodSource.parse(settings.cloud_pods) if settings.cloud_pods else None,
         model=settings.cloud_model,
@@ -118,6 +121,25 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
         when_full_wait=settings.offload_when_full == "wait",
     )
     return Offloader(client, wire_format(settings.offload_format, settings.jpeg_quality), options)
+
+
+def build_offline_queue(settings: EdgeSettings, offloader: Offloader | None) -> OfflineQueue | None:
+    """Return the queue of frames that wait for the cloud; None where no folder is named. Raises SettingsError."""
+    folder = own_path(settings.offline_queue_dir, "OFFLINE_QUEUE_DIR", settings.worker_name)
+    if not folder:
+        return None
+    if offloader is None:
+        raise SettingsError(
+            "OFFLINE_QUEUE_DIR is set without BIG_MODEL_IP; write the cloud worker's address into that one"
+        )
+    if settings.offload_format not in OPEN_INFERENCE_FORMATS:
+        raise SettingsError(
+            f"OFFLOAD_FORMAT is {settings.offload_format!r} with OFFLINE_QUEUE_DIR, which keeps pictures; "
+            f"write {' or '.join(OPEN_INFERENCE_FORMATS)}"
+        )
+    wire = wire_format(settings.offload_format, settings.jpeg_quality)
+    options = OfflineOptions(settings.offline_queue_bytes, settings.offline_queue_age_s, settings.display_threshold)
+    return _open(lambda path: OfflineQueue(path, wire, offloader, options), folder, "OFFLINE_QUEUE_DIR")
 
 
 def url_host(address: str) -> str:
@@ -147,7 +169,9 @@ def prepare_sinks(settings: EdgeSettings, sources: Sequence[FrameSource]) -> lis
     if any(wanted):
 
         def folder_sink(source: str, labels: Sequence[str]) -> Sink:
-            all_, cloud, edge = (path and str(Path(path) / places[source]) for path in wanted)
+            # A source of an earlier run may still have frames that waited on disk.
+            place = places.get(source, file_name(source))
+            all_, cloud, edge = (path and str(Path(path) / place) for path in wanted)
             return UpstreamFoldersSink(all_, cloud, edge, labels, settings.display_threshold)
 
         made.append(lambda labels: PerSource("folders", lambda source: folder_sink(source, labels)))
@@ -156,7 +180,9 @@ def prepare_sinks(settings: EdgeSettings, sources: Sequence[FrameSource]) -> lis
         by_name = {source.name: source for source in sources}
 
         def video_sink(source: str, labels: Sequence[str]) -> Sink:
-            return VideoSink(video_path(video, places[source]), video_fps(settings, by_name[source]), labels)
+            path = video_path(video, places.get(source, file_name(source)))
+            fps = video_fps(settings, by_name[source]) if source in by_name else 0.0
+            return VideoSink(path, fps, labels, settings.display_threshold)
 
         made.append(lambda labels: PerSource("video", lambda source: video_sink(source, labels)))
     return made

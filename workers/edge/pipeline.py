@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from sedna_py.budgeted_filter import BudgetedFilter
+from sedna_py.decision_log import Emit
 from sedna_py.errors import EstimatorError, SednaError
 from sedna_py.hard_example_mining import BaseFilter, Decision, decide
 from sedna_py.protocol.causes import OffloadCause
 from workers.edge.decision import NO_FILTER, CloudAnswer, FrameResult, Progress, conclude, tidy, to_list
 from workers.edge.frames import SourceFrame
 from workers.edge.metrics import EdgeMetrics
+from workers.edge.offline_queue.queue import OfflineQueue
 from workers.edge.offload import Offloader
 from workers.edge.reader import STOP_S, Reader
 from workers.edge.sinks.base import Sink, SinkWriter
@@ -40,12 +42,14 @@ class PipelineOptions:
     deadline_s: float = 2.0
     budget: BudgetedFilter | None = None  # the filter again, where it keeps a budget and is to be told what was sent
     run: str = ""  # tells this process's frames from those of another one in the same decision log
+    edge_first: bool = False  # a hard frame's edge answer leaves at once, and what came of the cloud follows it
 
 
 class EdgePipeline:
-    """Runs until the source ends or `stop`. Every frame that leaves the buffer leaves through the sinks, exactly once.
+    """Runs until the source ends or `stop`. Every frame that leaves the buffer is closed by one result, exactly.
 
-    Frames inside are bounded by the buffer (`frames_inside`).
+    With `edge_first` another result may go before it, with an `offline` queue one may come long after it. Frames inside are
+    bounded by the buffer (`frames_inside`): a frame is inside until the result that closes it has been written.
     """
 
     def __init__(
@@ -56,7 +60,9 @@ class EdgePipeline:
         sinks: Sequence[Sink],
         options: PipelineOptions,
         metrics: EdgeMetrics,
+        offline: OfflineQueue | None = None,
     ) -> None:
+        self._offline = offline
         self._reader = reader
         self._buffer = reader.buffer
         self._predictor = predictor
@@ -76,6 +82,8 @@ class EdgePipeline:
         """Process frames until there are no more. Raises the source's error if it failed, SednaError if frames were lost."""
         self._reader.start()
         self._writer.start()
+        if self._offline is not None:
+            self._offline.start(self._writer.put)
         try:
             while (frame := self._next()) is not None:
                 self._process(frame)
@@ -110,7 +118,7 @@ class EdgePipeline:
             self._infer(progress)
             return
         progress = Progress(frame, self._judge_raw(frame))
-        if progress.decision.hard:
+        if progress.decision.hard and not self._options.edge_first:
             self._ask_cloud(progress)
         else:
             self._infer(progress)
@@ -181,7 +189,13 @@ class EdgePipeline:
         if self._offloader is None:
             answered(CloudAnswer(None, OffloadCause.NO_CLOUD))
         else:
-            self._offloader.submit(progress.frame, answered)
+            self._offloader.submit(progress.frame, answered, begun=lambda: self._answer_first(progress))
+
+    def _answer_first(self, progress: Progress) -> None:
+        """Let the edge's answer go before the cloud is asked; where it has none there is nothing to amend."""
+        if self._options.edge_first and progress.edge is not None:
+            self._conclude(progress)
+            progress.amends = True
 
     def _conclude(self, progress: Progress) -> None:
         result = conclude(
@@ -195,8 +209,14 @@ class EdgePipeline:
         self._writer.put(result)
 
     def _written(self, result: FrameResult) -> None:
-        self._metrics.frame_done(result.record)
-        self._buffer.done()
+        record = result.record
+        self._metrics.written(record)
+        if record.emit.closes:
+            if self._offline is not None:
+                self._offline.offer(result)
+            self._buffer.done()
+        elif record.emit is Emit.LATE and self._offline is not None:
+            self._offline.delivered(result)
 
     def _count(self, *, hard: int = 0, in_model: int = 0) -> None:
         with self._count_lock:
@@ -207,6 +227,8 @@ class EdgePipeline:
         """Let every frame inside leave, then every part; what one part raises keeps none of the others from ending."""
         with contextlib.ExitStack() as parts:
             parts.callback(self._reader.join, STOP_S)  # a process must not end inside a read
+            if self._offline is not None:
+                parts.callback(self._offline.close)  # after the last result has been offered to it
             parts.callback(self._writer.finish, END_SLACK_S)
             parts.callback(self._predictor.close)
             self._reader.stop()

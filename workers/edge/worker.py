@@ -16,7 +16,14 @@ from workers.cpu_metrics import show_cpu
 from workers.edge.frames import BufferPolicy, FrameBuffer, FrameFigures
 from workers.edge.http import HealthServer
 from workers.edge.metrics import EdgeMetrics
-from workers.edge.parts import build_offloader, lane_rules, load_filter, prepare_sinks, push_sources
+from workers.edge.parts import (
+    build_offline_queue,
+    build_offloader,
+    lane_rules,
+    load_filter,
+    prepare_sinks,
+    push_sources,
+)
 from workers.edge.pipeline import EdgePipeline, PipelineOptions, frames_inside
 from workers.edge.push_routes import PushLimits, push_routes
 from workers.edge.reader import NOWHERE, Reader, SourceReaders
@@ -52,6 +59,7 @@ class EdgeWorker:
         self._begun = False
         self._sinks = prepare_sinks(settings, self._sources)
         self._offloader = build_offloader(settings)
+        self._offline = build_offline_queue(settings, self._offloader)
 
     def run(self) -> None:
         """Load the model and process frames until the source ends or `stop`. Raises SednaError."""
@@ -71,6 +79,8 @@ class EdgeWorker:
         finally:
             if self._offloader is not None:
                 self._offloader.close()
+            if self._offline is not None:
+                self._offline.close()
             if self._shared is not None:
                 self._shared.abandon()
 
@@ -91,6 +101,8 @@ class EdgeWorker:
         self._metrics.sources.watch(figures, self._sources)
         if offloader is not None:
             self._metrics.route.watch(offloader.figures)
+        if self._offline is not None:
+            self._metrics.offline.watch(self._offline.figures)
         budget = self._filter if isinstance(self._filter, BudgetedFilter) else None
         if budget is not None:
             self._metrics.budget.watch(budget.figures)
@@ -102,9 +114,10 @@ class EdgeWorker:
             deadline_s=settings.offload_deadline_ms / 1000,
             budget=budget,
             run=secrets.token_hex(4),
+            edge_first=settings.emit == "edge-first",
         )
         sinks = [make(predictor.labels) for make in self._sinks]
-        return EdgePipeline(reader, predictor, offloader, sinks, options, self._metrics)
+        return EdgePipeline(reader, predictor, offloader, sinks, options, self._metrics, self._offline)
 
     def _reader(self, most_out: int) -> tuple[Reader, FrameFigures]:
         """Return what fills the pipeline's buffer, and the counters of what came."""

@@ -17,6 +17,7 @@ from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import CloudUnavailable, SettingsError
 from sedna_py.protocol import media_types, sedna_json
 from sedna_py.protocol.causes import OffloadCause
+from sedna_py.protocol.headers import RequestHeaders
 
 BOXES = b'{"result": [[10, 20, 30, 40, 0.9, 1]]}'
 SETTINGS = ClientSettings(deadline_s=5.0, failure_threshold=2, max_reply_bytes=100_000)
@@ -76,6 +77,18 @@ def test_an_answer_and_what_the_server_was_told(loopback):
     assert len(request.headers["x-request-id"]) == 32
     assert 0 < int(request.headers["x-deadline-ms"]) <= 900
     assert request.headers["accept-encoding"] == "identity"
+
+
+def test_what_is_not_urgent_says_so(loopback):
+    seen = []
+
+    async def scenario(client):
+        await client.predict(b"frame", media_types.JPEG)
+        await client.predict(b"stored", media_types.JPEG, frame_id="cam0-17", urgent=False)
+
+    _run(_always(loopback.answer(200, BOXES), loopback, seen), loopback, scenario)
+    assert [RequestHeaders.parse(request.headers).urgent for request in seen] == [True, False]
+    assert seen[1].headers["x-frame-id"] == "cam0-17"
 
 
 def test_upstreams_json_body_and_reply(loopback):

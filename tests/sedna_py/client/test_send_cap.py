@@ -110,3 +110,24 @@ def test_full_spares_the_encoding_of_what_would_most_likely_not_fit():
     assert not cap.full(0.0)  # 22.5 kB are left: more than half of the last body
     cap.take(20_000, 0.0)
     assert cap.full(0.0)
+
+
+@pytest.mark.parametrize(
+    ("cap", "bodies", "size", "spare"),
+    [
+        ("10 fps", 0, 1, True),
+        ("10 fps", 4, 1, True),
+        ("10 fps", 5, 1, False),  # the sixth would leave others less than half
+        ("1 fps", 0, 1, True),  # half of one is none, but nobody else has asked
+        ("1 fps", 1, 1, False),
+        ("80 kbit/s", 1, 4000, True),
+        ("80 kbit/s", 1, 4001, False),
+        ("80 kbit/s", 0, 9000, True),
+    ],
+)
+def test_what_may_wait_leaves_half_of_the_cap_to_others(cap, bodies, size, spare):
+    bucket = SendCap(parse_cap(cap))
+    for _ in range(bodies):
+        bucket.take(1000, 100.0).left(100.0)
+    assert bucket.has_spare(size, 100.5) == spare
+    assert bucket.has_spare(size, 102.5)  # the tokens are back

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from sedna_py.api.v1alpha1 import JointInferenceService, Model
-from sedna_py.decision_log import DecisionRecord
+from sedna_py.decision_log import DecisionRecord, Emit
 from sedna_py.errors import MalformedBody, SettingsError
 from sedna_py.local.compare_service import Clip, Session, core_count, cpu_name
 from sedna_py.local.comparison import Mode, Run
@@ -157,7 +157,8 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, path: str) -> None:
 
 def test_read_log(tmp_path: Path, make_record: MakeRecord) -> None:
     log = tmp_path / "decisions.jsonl"
-    log.write_text(make_record(1).to_line() + make_record(2).to_line()[:30])
+    late, first = (make_record(7, emit=emit).to_line() for emit in (Emit.LATE, Emit.FIRST))
+    log.write_text(first + make_record(1).to_line() + late + make_record(2).to_line()[:30])
     assert read_log(log) == [make_record(1)]
     log.write_text("nonsense\n")
     with pytest.raises(MalformedBody, match="line 1"):

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sedna_py.decision_log import DecisionRecord, Latency, Path
+from sedna_py.decision_log import DecisionRecord, Emit, Latency, Path
 from sedna_py.local.comparison import Run
 from sedna_py.local.figures import agreement, cumulative_bytes, in_order, is_numbered, percentiles, summarize
 from sedna_py.protocol.causes import OffloadCause
@@ -40,6 +41,31 @@ def test_summary_counts_every_path(make_record: MakeRecord) -> None:
     assert (summary.cloud_ms.p50, summary.cloud_ms.count) == (200.0, 1)
     assert summary.seconds == pytest.approx(0.04 + 0.25)  # frame 1 was handed on last
     assert summary.frames_per_second == pytest.approx(5 / 0.29)
+
+
+def test_a_frame_counts_with_the_answer_that_closed_it(make_record: MakeRecord) -> None:
+    hard = {"hard": True, "source": "camera"}
+    first = make_record(1, **hard, emit=Emit.FIRST, result=[HEAD], latency_ms=Latency(total=40.0))
+    amended = make_record(
+        1, **hard, emit=Emit.CORRECTION, path=Path.CLOUD, result=[FAR], bytes_sent=900, latency_ms=Latency(total=300.0)
+    )
+    stands = make_record(
+        2, **hard, path=Path.FALLBACK, cause=OffloadCause.CIRCUIT_OPEN, result=[HEAD], latency_ms=Latency(total=50.0)
+    )
+    late = replace(stands, emit=Emit.LATE, path=Path.CLOUD, cause=None, result=[FAR], bytes_sent=800, run="of old")
+    late = replace(late, captured=late.captured - 3600, emitted=late.emitted + 3600)
+    summary = summarize([first, stands, amended, late])
+    assert (summary.frames, summary.objects, summary.hard, summary.cloud_answered) == (2, 2, 2, 1)
+    assert summary.fallbacks == {"circuit_open": 1}
+    assert (summary.bytes_sent, summary.offloaded, summary.late) == (1700, 1, 1)
+    assert summary.seconds < 1
+    assert summary.first_ms is not None
+    assert (summary.first_ms.p50, summary.first_ms.count) == (45.0, 2)
+    assert summary.total_ms is not None
+    assert summary.total_ms.count == 2
+    reference = [make_record(1, source="camera", result=[FAR]), make_record(2, source="camera", result=[HEAD])]
+    found = agreement([amended, stands, late, first], reference)
+    assert (found.frames, found.agreeing, found.bytes_sent) == (2, 2, 900)
 
 
 def test_summary_of_nothing_has_no_rates() -> None:

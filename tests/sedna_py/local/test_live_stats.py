@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sedna_py.decision_log import DecisionRecord, Latency, Path
+from sedna_py.decision_log import DecisionRecord, Emit, Latency, Path
 from sedna_py.local.comparison import Run
 from sedna_py.local.figures import summarize
 from sedna_py.local.live_stats import MOST_IN_WINDOW, RECENT_SCORES, LiveStats, sparkline
@@ -23,6 +23,19 @@ def test_nothing_is_known_before_the_first_frame() -> None:
     snapshot = LiveStats().snapshot(now=100.0)
     assert (snapshot.frames, snapshot.frames_per_second, snapshot.hard_share) == (0, None, None)
     assert (snapshot.cloud_p50_ms, snapshot.last, snapshot.scores) == (None, None, ())
+
+
+def test_a_frame_counts_once_however_many_answers_it_has(make_record: MakeRecord) -> None:
+    hard = {"hard": True, "path": Path.CLOUD, "bytes_sent": 700}
+    records = [
+        make_record(1, hard=True, emit=Emit.FIRST),
+        make_record(1, **hard, emit=Emit.CORRECTION),
+        make_record(9, **hard, emit=Emit.LATE, captured=1.0, run="of old"),
+    ]
+    snapshot = fed(records).snapshot(now=records[1].emitted)
+    assert (snapshot.frames, snapshot.hard_share, snapshot.late, snapshot.bytes_sent) == (1, 1.0, 1, 1400)
+    assert snapshot.last == records[1]
+    assert len(snapshot.scores) == 1
 
 
 def test_the_rate_is_that_of_the_last_two_seconds(make_record: MakeRecord) -> None:

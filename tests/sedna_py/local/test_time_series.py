@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from sedna_py.decision_log import DecisionRecord, Latency
+from sedna_py.decision_log import DecisionRecord, Emit, Latency
 from sedna_py.local.comparison import Run
 from sedna_py.local.time_series import MOST_BINS, per_second
 
@@ -59,3 +59,10 @@ def test_empty_and_momentary_runs(make_record: MakeRecord) -> None:
 def test_a_wrong_clock_does_not_fill_the_memory(make_record: MakeRecord) -> None:
     series = per_second([make_record(0, captured=0.0), make_record(1)])  # half a century
     assert len(series.start) <= MOST_BINS
+
+
+def test_a_frame_is_in_one_bin_whatever_came_before_and_after_it(make_record: MakeRecord) -> None:
+    at = {"captured": 100.0, "emitted": 100.5}
+    answers = [make_record(1, **at, emit=Emit.FIRST), make_record(1, **at, emit=Emit.CORRECTION)]
+    late = make_record(9, captured=50.0, emitted=400.0, emit=Emit.LATE)
+    assert per_second([*answers, late]).frames_per_second.tolist() == per_second(answers[1:]).frames_per_second.tolist()

@@ -18,7 +18,7 @@ from sedna_py.budgeted_filter import BudgetedFilter
 from sedna_py.client.cloud_client import CloudReply
 from sedna_py.client.route import Route, RouteFigures
 from sedna_py.client.send_cap import SendCap
-from sedna_py.decision_log import DecisionRecord, read_records
+from sedna_py.decision_log import DecisionRecord, closing, read_records
 from sedna_py.decision_log import Path as AnswerPath
 from sedna_py.errors import CloudUnavailable
 from sedna_py.hard_example_mining import BaseFilter, Decision
@@ -28,6 +28,7 @@ from sedna_py.protocol.media_types import JPEG
 from workers.edge.decision import FrameResult, Progress, conclude
 from workers.edge.frames import BufferPolicy, FrameBuffer, SourceFrame
 from workers.edge.metrics import EdgeMetrics
+from workers.edge.offline_queue.queue import OfflineOptions, OfflineQueue
 from workers.edge.offload import Offloader, OffloadOptions
 from workers.edge.pipeline import EdgePipeline, PipelineOptions, frames_inside
 from workers.edge.reader import FrameReader
@@ -171,14 +172,18 @@ class FakeCloud:
         self._closed = False
         self.refuses = False
         self.bodies: list[bytes] = []
+        self.frames: list[int] = []  # that were asked about, in order, and how urgent they were
+        self.urgent: list[bool] = []
         self.holding = 0
         self.most_at_once = 0
         self._at_once = 0
 
     async def predict(
-        self, body: bytes, media_type: str, *, frame_id: str = "", deadline_s: float | None = None
+        self, body: bytes, media_type: str, *, frame_id: str = "", deadline_s: float | None = None, urgent: bool = True
     ) -> CloudReply:
         assert media_type == "image/jpeg"
+        self.frames.append(int(frame_id.rpartition("#")[2]))
+        self.urgent.append(urgent)
         self._loop = asyncio.get_running_loop()
         passage = self.cap.take(len(body), time.monotonic()) if self.cap else None
         if isinstance(passage, OffloadCause):
@@ -222,6 +227,9 @@ class FakeCloud:
 
     def cap_is_full(self) -> bool:
         return self.cap is not None and self.cap.full(time.monotonic())
+
+    def cap_has_spare(self, size: int) -> bool:
+        return self.cap is None or self.cap.has_spare(size, time.monotonic())
 
     def release(self) -> None:
         """Let every request that is held, or will be, be answered."""
@@ -285,6 +293,10 @@ class Rig:
     policy: BufferPolicy = BufferPolicy.WAIT
     capacity: int = 4
     encode: Callable[[np.ndarray], bytes] = lambda shown: bytes(number_of(shown) + 10)
+    edge_first: bool = False
+    offline: Path | None = None  # the offline queue's folder
+    offline_bytes: int = 1 << 20
+    offline_age_s: float = 1e12  # the fakes' frames were captured long ago
 
     def __post_init__(self) -> None:
         self.sink = MemorySink()
@@ -306,10 +318,21 @@ class Rig:
                 self.threshold,
                 self.deadline_s,
                 budget=self.filter if isinstance(self.filter, BudgetedFilter) else None,
+                run="now",
+                edge_first=self.edge_first,
             ),
             self.metrics,
+            self._make_queue(),
         )
         self._thread: threading.Thread | None = None
+
+    def _make_queue(self) -> OfflineQueue | None:
+        self.queue = None
+        if self.offline is not None:
+            options = OfflineOptions(self.offline_bytes, self.offline_age_s, self.threshold)
+            self.queue = OfflineQueue(self.offline, WireFormat(JPEG, self.encode), self.offloader, options)
+            self.metrics.offline.watch(self.queue.figures)
+        return self.queue
 
     def run(self) -> list[DecisionRecord]:
         """Run to the end; return the records in the order of their frames."""
@@ -345,8 +368,9 @@ def frames_of(records):
 
 
 def metrics_match(rig: Rig) -> None:
-    """The counters tell the same as the records."""
-    records = rig.records
+    """The counters tell the same as the records that close their frames, and those are one a frame."""
+    records = closing(rig.records)
+    assert len({(record.run, record.frame) for record in records}) == len(records) == rig.buffer.taken_in
     for path in AnswerPath:
         assert rig.metric(names.EDGE_FRAMES, path=path) == sum(r.path is path for r in records)
     for cause in OffloadCause:

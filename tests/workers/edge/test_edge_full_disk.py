@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.workers.edge.fakes import FakePredictor, FakeSource, Rig, log_of, make_result, sure
+from tests.workers.edge.fakes import FakeCloud, FakePredictor, FakeSource, Rig, log_of, make_result, sure, unsure, until
+from workers.edge.offline_queue.backlog import Loss
 from workers.edge.sinks.json_lines import JsonLinesSink
 from workers.edge.sinks.upstream_folders import UpstreamFoldersSink
 
@@ -124,3 +125,34 @@ def test_a_device_that_is_always_full():
         with pytest.raises(OSError, match="No space left"):
             sink.write(make_result(number))
     sink.close()
+
+
+def test_the_offline_queue_goes_on_through_a_full_disk(small_disk, caplog):
+    """Hard frames come while there is no room; half-way somebody makes some. Nothing half is left, and all are counted."""
+    caplog.set_level("INFO")
+    ballast = fill(small_disk, leave=3 * os.sysconf("SC_PAGE_SIZE"))
+    cloud = FakeCloud()
+    cloud.refuses = True
+
+    class Freed(FakeSource):
+        def __iter__(self):
+            for number, shown in enumerate(super().__iter__()):
+                if number == 60:
+                    ballast.unlink()
+                yield shown
+                until(lambda number=number: told() > number, "the frame to be stored or lost")
+
+    def told():
+        figures = rig.queue.figures()
+        return figures.stored + sum(figures.lost.values())
+
+    rig = Rig(Freed(70), FakePredictor(unsure), cloud, offline=small_disk / "queue", encode=lambda _: bytes(3000))
+    assert len(rig.run()) == 70
+    figures = rig.queue.figures()
+    assert figures.lost[Loss.DISK_FULL] > 0
+    assert figures.stored >= 10
+    assert figures.stored + figures.lost[Loss.DISK_FULL] == 70
+    left = [path.suffix for path in (small_disk / "queue").rglob("*.*")]
+    assert left == [".frame"] * figures.stored
+    assert caplog.text.count("the offline queue cannot write") == 1
+    assert caplog.text.count("the offline queue can write again") == 1

@@ -14,7 +14,11 @@ LOG = logging.getLogger(__name__)
 
 
 class Sink(Protocol):
-    """`write` raises OSError if it cannot; the result is then lost to this sink only."""
+    """`write` raises OSError if it cannot; the result is then lost to this sink only.
+
+    It gets every answer: `result.record.emit` says which of its frame's it is. The picture of a late one is decoded when it is
+    looked at.
+    """
 
     name: str
 

@@ -1,4 +1,8 @@
-"""The annotated video."""
+"""The annotated video.
+
+Where each frame has one answer, each is drawn with that, in order: a frame with the cloud keeps the ones after it back. Where the
+edge answers first, a frame is drawn with its first answer, and what the cloud says is carried to those that are drawn later.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,11 @@ from pathlib import Path
 
 import cv2
 
+from sedna_py.decision_log import Emit
 from sedna_py.errors import SettingsError
 from sedna_py.estimator import Frame
-from workers.edge.decision import FrameResult
+from workers.edge.decision import FrameResult, above
+from workers.edge.overlay import Overlay
 from workers.edge.sinks.drawing import draw_boxes
 from workers.edge.sinks.in_order import InOrder
 
@@ -33,20 +39,30 @@ def check_video_path(path: Path) -> None:
 
 
 class VideoSink:
-    """Writes every frame with its final boxes, in the source's order; all frames get the first one's size."""
+    """Writes every frame once, in the source's order; all frames get the first one's size. Late answers come too late for it.
+
+    `threshold` is the display threshold, for the boxes of a correction.
+    """
 
     name = "video"
 
-    def __init__(self, path: Path, fps: float, labels: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path, fps: float, labels: Sequence[str] = (), threshold: float = 0.0) -> None:
         self._path = path
         self._fps = fps or 25.0
         self._labels = labels
+        self._threshold = threshold
+        self._overlay = Overlay()
         self._order: InOrder[FrameResult] | None = None
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
 
     def write(self, result: FrameResult) -> None:
-        """Draw the frame as soon as all before it are there. Raises OSError."""
+        """Draw the frame as soon as all before it are there, or take note of its correction. Raises OSError."""
+        if result.record.emit is Emit.LATE:
+            return
+        if result.record.emit is Emit.CORRECTION:
+            self._correct(result)
+            return
         if self._order is None:
             self._order = InOrder(frames_held(result.frame.picture.nbytes))
         for ready in self._order.push(result.frame.turn, result):
@@ -63,8 +79,18 @@ class VideoSink:
         if self._order is not None and self._order.late:
             LOG.warning("%d frames came too late for the video and are not in it", self._order.late)
 
+    def _correct(self, result: FrameResult) -> None:
+        record = result.record
+        if record.cloud is not None:
+            self._overlay.correct(
+                record.source, result.frame.captured, above(record.edge, self._threshold), record.result
+            )
+
     def _draw(self, result: FrameResult) -> None:
-        picture = draw_boxes(result.frame.picture, result.record.result, self._labels)
+        record, boxes = result.record, result.record.result
+        if record.cloud is None:
+            boxes = self._overlay.apply(record.source, result.frame.captured, boxes)
+        picture = draw_boxes(result.frame.picture, boxes, self._labels)
         if self._writer is None:
             self._writer = self._open(picture)
         if (picture.shape[1], picture.shape[0]) != self._size:
