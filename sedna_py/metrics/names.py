@@ -21,6 +21,12 @@ EDGE_BUDGET_THRESHOLD = "sedna_edge_budget_threshold"
 EDGE_BUDGET_CHANGES = "sedna_edge_budget_changes_total"  # labels: change (held_back, added)
 EDGE_STAGE_SECONDS = "sedna_edge_stage_seconds"  # labels: stage (wait, edge, encode, cloud, total)
 EDGE_SINK_ERRORS = "sedna_edge_sink_errors_total"  # labels: sink
+EDGE_SINK_SENT = "sedna_edge_sink_sent_total"  # labels: sink (mqtt, webhook)
+EDGE_SINK_SKIPPED = "sedna_edge_sink_skipped_total"  # labels: sink
+EDGE_SINK_LOST = "sedna_edge_sink_lost_total"  # labels: sink, cause (workers.edge.sinks.outbox.SinkCause)
+EDGE_SINK_FAILURES = "sedna_edge_sink_failures_total"  # labels: sink, cause
+EDGE_SINK_WAITING = "sedna_edge_sink_waiting"  # labels: sink
+EDGE_SINK_CONNECTED = "sedna_edge_sink_connected"  # labels: sink (mqtt)
 
 # Cloud worker
 CLOUD_REQUESTS = "sedna_cloud_requests_total"  # labels: outcome (ok, or the cause of the error)

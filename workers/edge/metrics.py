@@ -13,6 +13,7 @@ from sedna_py.metrics import names
 from workers.edge.budget_metrics import BudgetCollector
 from workers.edge.frames import FrameBuffer, SourceFrame
 from workers.edge.route_metrics import RouteCollector
+from workers.edge.sink_metrics import SinkCollector
 
 LOG = logging.getLogger(__name__)
 STAGES = ("wait", "edge", "encode", "cloud", "total")
@@ -50,6 +51,8 @@ class EdgeMetrics:
         r.register(self.route)
         self.budget = BudgetCollector()
         r.register(self.budget)
+        self.sinks = SinkCollector()
+        r.register(self.sinks)
         self._elsewhere: list[tuple[Counter, Read]] = []
         self._seen: list[int] = []
 

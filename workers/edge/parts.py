@@ -23,6 +23,7 @@ from workers.edge.frames import BufferPolicy
 from workers.edge.offload import Offloader, OffloadOptions
 from workers.edge.sinks.base import Sink
 from workers.edge.sinks.json_lines import JsonLinesSink
+from workers.edge.sinks.remote import prepare_remote_sinks
 from workers.edge.sinks.upstream_folders import UpstreamFoldersSink, check_folder
 from workers.edge.sinks.video import VideoSink, check_video_path
 from workers.edge.sources import FrameSource
@@ -105,7 +106,7 @@ def url_host(address: str) -> str:
 
 
 def prepare_sinks(settings: EdgeSettings, source: FrameSource) -> list[MakeSink]:
-    """Return what makes the sinks. Raises SettingsError at once where a path cannot be written at all."""
+    """Return what makes the sinks. Raises SettingsError at once for a path that cannot be written or an address that is none."""
     made: list[MakeSink] = []
     if log := own_path(settings.decisions_file, "DECISIONS_FILE", settings.worker_name):
         sink = _open(JsonLinesSink, log, "DECISIONS_FILE")
@@ -121,7 +122,7 @@ def prepare_sinks(settings: EdgeSettings, source: FrameSource) -> list[MakeSink]
     if video := own_path(settings.annotated_video, "ANNOTATED_VIDEO", settings.worker_name):
         _open(check_video_path, video, "ANNOTATED_VIDEO")
         made.append(lambda labels: VideoSink(Path(video), video_fps(settings, source), labels))
-    return made
+    return made + prepare_remote_sinks(settings)
 
 
 def own_path(path: str | None, name: str, worker: str) -> str | None:

@@ -94,6 +94,7 @@ class EdgeWorker:
             run=secrets.token_hex(4),
         )
         sinks = [make(predictor.labels) for make in self._sinks]
+        self._metrics.sinks.watch(sinks)
         return EdgePipeline(reader, predictor, offloader, sinks, options, self._metrics)
 
     def _not_ready(self) -> str | None:
