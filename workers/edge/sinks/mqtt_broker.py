@@ -43,13 +43,14 @@ class Message:
 class _Client(mqtt.Client):
     """paho's client, which tells nobody why it could not connect."""
 
-    failure: OSError | None = None
+    failure: tuple[SinkCause, str] = (SinkCause.UNREACHABLE, "")
 
     def reconnect(self) -> MQTTErrorCode:
         try:
             return super().reconnect()
-        except OSError as error:
-            self.failure = error
+        except OSError as error:  # itself it would keep the socket open
+            tls = isinstance(error, ssl.SSLError)
+            self.failure = (SinkCause.TLS_FAILED if tls else SinkCause.UNREACHABLE, str(error))
             raise
 
 
@@ -179,8 +180,7 @@ class MqttBroker:
             self._publish(message)
 
     def _on_connect_fail(self, client: mqtt.Client, userdata: object) -> None:
-        error = self._client.failure
-        cause = SinkCause.TLS_FAILED if isinstance(error, ssl.SSLError) else SinkCause.UNREACHABLE
+        cause, error = self._client.failure
         self._note(cause, f"cannot be reached: {error}")
 
     def _on_disconnect(

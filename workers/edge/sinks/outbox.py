@@ -220,11 +220,12 @@ class Courier(threading.Thread, Generic[T]):
                     LOG.exception("sink %s failed on %d results", self._sink, len(items))
                     said = True
 
-    def finish(self, limit_s: float = FLUSH_S) -> None:
-        """Deliver what is inside for `limit_s` seconds at most; the rest is counted as lost by the shutdown."""
+    def finish(self, limit_s: float | None = None) -> None:
+        """Deliver what is inside for `limit_s` seconds at most (FLUSH_S); the rest is counted as lost by the shutdown."""
+        limit_s = FLUSH_S if limit_s is None else limit_s
         ends = time.monotonic() + limit_s
         self._outbox.close()
         self._outbox.wait_empty(limit_s)
         if left := self._outbox.abandon():
-            LOG.warning("sink %s: %d results had not arrived after %.0f s and are given up", self._sink, left, limit_s)
+            LOG.warning("sink %s: %d results had not arrived after %g s and are given up", self._sink, left, limit_s)
         self.join(max(ends - time.monotonic(), JOIN_S))

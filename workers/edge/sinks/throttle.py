@@ -37,12 +37,12 @@ class Throttle:
         """Return whether the result is to be published at `now` (seconds of any steady clock)."""
         if self._interval_s <= 0:
             return True
-        frame = (record.run, record.source, record.frame)
+        frame, topic = (record.run, record.source, record.frame), (record.source, is_correction(record))
         if record.emit is Emit.CORRECTION and frame in self._awaited:
             del self._awaited[frame]
-            return True
-        if not self._due((record.source, is_correction(record)), counts, now):
+        elif not self._due(topic, counts, now):
             return False
+        _remember(self._last, topic, _Last(now, dict(counts)))
         if record.emit is Emit.FIRST:
             _remember(self._awaited, frame, None)
         return True
@@ -51,9 +51,7 @@ class Throttle:
         last = self._last.get(key)
         if last is not None:
             wait_s = self._interval_s * (1.0 if counts == last.counts else CHANGE_SHARE)
-            if now - last.at < wait_s:
-                return False
-        _remember(self._last, key, _Last(now, dict(counts)))
+            return now - last.at >= wait_s
         return True
 
 
