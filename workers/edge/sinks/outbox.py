@@ -114,9 +114,9 @@ class Outbox(Generic[T]):
                 self._bytes -= size
                 self._out += 1
                 taken.append(item)
-            dropped = self._dropped_in_a_row if not self._waiting else 0
-            if not self._waiting:
-                self._dropped_in_a_row = 0
+            dropped = 0
+            if taken and not self._waiting:
+                dropped, self._dropped_in_a_row = self._dropped_in_a_row, 0
         if dropped:
             LOG.warning("sink %s: caught up; %d results were dropped meanwhile", self._name, dropped)
         return taken

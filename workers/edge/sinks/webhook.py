@@ -16,6 +16,7 @@ import httpx
 
 from sedna_py import __version__
 from sedna_py.client.background_loop import BackgroundLoop
+from sedna_py.errors import SednaError
 from workers.edge.decision import FrameResult
 from workers.edge.sinks.event import Publisher, as_json, event_id
 from workers.edge.sinks.outbox import Courier, Outbox, SinkCause, SinkFigures
@@ -104,7 +105,7 @@ class WebhookSink:
     def close(self) -> None:
         """Post what is inside, within a bound; a request under way is broken off then."""
         self._courier.finish()
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, SednaError):  # the latter if it was closed before
             self._loop.run(self._client.aclose(), CLOSE_S)
         self._loop.close()
 
@@ -128,9 +129,10 @@ class WebhookSink:
 
     def _try(self, message_id: str, body: bytes) -> Outcome:
         outcome = self._post(message_id, body)
-        if outcome.cause is not None and not self._outbox.abandoned.is_set():
-            self._outbox.failed(outcome.cause)
-        self._tell(outcome)
+        if not self._outbox.abandoned.is_set():  # else it was broken off on purpose
+            if outcome.cause is not None:
+                self._outbox.failed(outcome.cause)
+            self._tell(outcome)
         return outcome
 
     def _post(self, message_id: str, body: bytes) -> Outcome:
