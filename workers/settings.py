@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from sedna_py.settings import Settings
+from workers.sink_settings import SinkSettings
 
 MIB = 1024 * 1024
 
@@ -169,7 +170,7 @@ class CloudSettings(ServingSettings, WorkerSettings):
     )
 
 
-class EdgeSettings(WorkerSettings):
+class EdgeSettings(SinkSettings, WorkerSettings):
     """What the edge worker needs to know."""
 
     video_url: str = Field(

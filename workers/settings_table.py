@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sedna_py.settings import Settings
 from workers.settings import CloudSettings, EdgeSettings, WorkerSettings
+from workers.sink_settings import SinkSettings
 from workers.storage_initializer.settings import InitializerSettings
 
 INTRODUCTION = """# Settings
@@ -25,16 +26,17 @@ def page() -> str:
     return INTRODUCTION + "".join(
         f"\n## {title}\n\n| Variable | Default | Write |\n|---|---|---|\n{''.join(_rows(settings, beside))}"
         for title, settings, beside in (
-            ("Both workers", WorkerSettings, None),
-            ("Edge worker", EdgeSettings, WorkerSettings),
-            ("Cloud worker", CloudSettings, WorkerSettings),
-            ("Storage initializer", InitializerSettings, None),
+            ("Both workers", WorkerSettings, ()),
+            ("Edge worker", EdgeSettings, (WorkerSettings, SinkSettings)),
+            ("Edge worker: MQTT and webhook", SinkSettings, ()),
+            ("Cloud worker", CloudSettings, (WorkerSettings,)),
+            ("Storage initializer", InitializerSettings, ()),
         )
     )
 
 
-def _rows(settings: type[Settings], beside: type[Settings] | None) -> Iterator[str]:
-    known = set(beside.model_fields) if beside else set()
+def _rows(settings: type[Settings], beside: Sequence[type[Settings]]) -> Iterator[str]:
+    known = {name for other in beside for name in other.model_fields}
     for name, field in settings.model_fields.items():
         if name not in known:
             default = "required" if field.is_required() else _default(field.default)

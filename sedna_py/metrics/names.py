@@ -35,6 +35,12 @@ EDGE_OFFLINE_STORED = "sedna_edge_offline_stored_total"
 EDGE_OFFLINE_SENT = "sedna_edge_offline_sent_total"
 EDGE_OFFLINE_LOST = "sedna_edge_offline_lost_total"  # labels: cause (workers.edge.offline_queue.backlog.Loss)
 EDGE_SINK_ERRORS = "sedna_edge_sink_errors_total"  # labels: sink
+EDGE_SINK_SENT = "sedna_edge_sink_sent_total"  # labels: sink (mqtt, webhook)
+EDGE_SINK_SKIPPED = "sedna_edge_sink_skipped_total"  # labels: sink
+EDGE_SINK_LOST = "sedna_edge_sink_lost_total"  # labels: sink, cause (workers.edge.sinks.outbox.SinkCause)
+EDGE_SINK_FAILURES = "sedna_edge_sink_failures_total"  # labels: sink, cause
+EDGE_SINK_WAITING = "sedna_edge_sink_waiting"  # labels: sink
+EDGE_SINK_CONNECTED = "sedna_edge_sink_connected"  # labels: sink (mqtt)
 
 # Cloud worker
 CLOUD_REQUESTS = "sedna_cloud_requests_total"  # labels: outcome (ok, or the cause of the error)

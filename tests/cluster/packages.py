@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 
 from tests.cluster.errors import StartError, TierUnavailableError
 from tests.cluster.node import cni_programs
@@ -26,18 +27,29 @@ PACKAGE_OF = {
     "buildah": "buildah",
     "debootstrap": "debootstrap",
 }
+# Servers that single tests talk to; nodes do without.
+SERVERS = {"mosquitto": "mosquitto"}
 CNI_PACKAGE = "containernetworking-plugins"
 APT_TIMEOUT_S = 600
 
 
 def missing_packages() -> list[str]:
-    """Return Debian's names of what is not installed."""
-    names = [name for command, package in PACKAGE_OF.items() if find_tool(command) is None for name in package.split()]
+    """Return Debian's names of what is not installed, for nodes and for single tests."""
+    return sorted({*missing_for_nodes(), *_absent(SERVERS)})
+
+
+def missing_for_nodes() -> list[str]:
+    """Return Debian's names of what nodes need and is not installed."""
+    names = _absent(PACKAGE_OF)
     try:
         cni_programs()
     except StartError:
         names.append(CNI_PACKAGE)
     return sorted(set(names))
+
+
+def _absent(package_of: Mapping[str, str]) -> list[str]:
+    return [name for command, package in package_of.items() if find_tool(command) is None for name in package.split()]
 
 
 def require_machine(platform: str = sys.platform) -> None:
@@ -46,7 +58,7 @@ def require_machine(platform: str = sys.platform) -> None:
         raise TierUnavailableError(f"nodes run on Linux only, this is {platform}")
     if os.geteuid() != 0:
         raise TierUnavailableError("nodes need root: run as root, for example in a virtual machine")
-    missing = missing_packages()
+    missing = missing_for_nodes()
     if missing:
         raise TierUnavailableError(
             f"{', '.join(missing)} not installed: run `python -m tests.cluster packages` as root"

@@ -17,6 +17,7 @@ from workers.edge.frames import FrameFigures, SourceFrame
 from workers.edge.offline_metrics import OfflineCollector
 from workers.edge.route_metrics import RouteCollector
 from workers.edge.sharing.figures import SharingCollector
+from workers.edge.sink_metrics import SinkCollector
 from workers.edge.source_metrics import SourceCollector
 
 LOG = logging.getLogger(__name__)
@@ -83,6 +84,8 @@ class EdgeMetrics:
         r.register(self.sharing)
         self.offline = OfflineCollector()
         r.register(self.offline)
+        self.sinks = SinkCollector()
+        r.register(self.sinks)
         self._elsewhere: list[tuple[Counter, Read]] = []
         self._seen: list[int] = []
 

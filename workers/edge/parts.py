@@ -26,6 +26,7 @@ from workers.edge.offload import Offloader, OffloadOptions
 from workers.edge.sinks.base import Sink
 from workers.edge.sinks.json_lines import JsonLinesSink
 from workers.edge.sinks.per_source import PerSource
+from workers.edge.sinks.remote import prepare_remote_sinks
 from workers.edge.sinks.upstream_folders import UpstreamFoldersSink, check_folder
 from workers.edge.sinks.video import VideoSink, check_video_path
 from workers.edge.sources import FrameSource, PushSource
@@ -154,7 +155,7 @@ def url_host(address: str) -> str:
 
 
 def prepare_sinks(settings: EdgeSettings, sources: Sequence[FrameSource]) -> list[MakeSink]:
-    """Return what makes the sinks. Raises SettingsError at once where a path cannot be written at all."""
+    """Return what makes the sinks. Raises SettingsError at once for a path that cannot be written or an address that is none."""
     made: list[MakeSink] = []
     if log := own_path(settings.decisions_file, "DECISIONS_FILE", settings.worker_name):
         sink = _open(JsonLinesSink, log, "DECISIONS_FILE")
@@ -185,7 +186,7 @@ def prepare_sinks(settings: EdgeSettings, sources: Sequence[FrameSource]) -> lis
             return VideoSink(path, fps, labels, settings.display_threshold)
 
         made.append(lambda labels: PerSource("video", lambda source: video_sink(source, labels)))
-    return made
+    return made + prepare_remote_sinks(settings)
 
 
 def source_places(sources: Sequence[FrameSource]) -> dict[str, str]:

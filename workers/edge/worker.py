@@ -117,6 +117,7 @@ class EdgeWorker:
             edge_first=settings.emit == "edge-first",
         )
         sinks = [make(predictor.labels) for make in self._sinks]
+        self._metrics.sinks.watch(sinks)
         return EdgePipeline(reader, predictor, offloader, sinks, options, self._metrics, self._offline)
 
     def _reader(self, most_out: int) -> tuple[Reader, FrameFigures]:
