@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import http.client
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -163,7 +163,11 @@ def test_a_source_that_waits_is_full(monkeypatch):
         answers = [worker.post() for _ in range(3)]  # in the buffer, in the reader's hand, on its way to it
         full = worker.post()
         assert [answer.status_code for answer in answers] == [202, 202, 202]
-        assert (full.status_code, full.json()["detail"], full.headers["Retry-After"]) == (503, "the worker is full", "1")
+        assert (full.status_code, full.json()["detail"], full.headers["Retry-After"]) == (
+            503,
+            "the worker is full",
+            "1",
+        )
         assert [worker.get().number for _ in range(3)] == [1, 2, 3]
 
 
@@ -181,18 +185,14 @@ def test_before_the_start_and_after_the_end_none_is_taken():
 
 def test_a_picture_that_does_not_come_whole_is_given_up(worker, monkeypatch):
     monkeypatch.setattr(routes, "BODY_S", 0.05)
-    ended = threading.Event()
-
-    def slowly() -> Iterator[bytes]:
-        yield png()[:10]
-        ended.wait(PATIENCE_S)
-
-    with ThreadPoolExecutor(1) as threads:
-        sending = threads.submit(worker.client.post, "/frames", content=slowly(), headers=PNG)
-        until(lambda: worker.client.get("/healthz").status_code == 200, "others to be answered")
-        time.sleep(0.2)  # past the limit
-        ended.set()
-        assert sending.result(PATIENCE_S).status_code == 408
+    connection = http.client.HTTPConnection("127.0.0.1", worker.server.port, timeout=PATIENCE_S)
+    connection.putrequest("POST", "/frames")
+    for name, value in {**PNG, "Content-Length": "100"}.items():
+        connection.putheader(name, value)
+    connection.endheaders(png()[:10])
+    assert connection.getresponse().status == 408
+    connection.close()
+    assert worker.post().json()["frame"] == 1
 
 
 def test_more_at_once_than_are_taken_are_told_to_come_again(worker, monkeypatch):

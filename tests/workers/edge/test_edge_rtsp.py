@@ -16,26 +16,22 @@ import httpx
 import pytest
 
 from sedna_py.decision_log import DecisionRecord
+from tests.cluster.packages import SYSTEM_PYTHON, has_rtsp_server
 from tests.workers.edge.fakes import log_of, until
 from tests.workers.edge.programs import Program, free_port, wait_log, wait_ready
 
-SYSTEM_PYTHON = "/usr/bin/python3"
 SERVER = Path(__file__).with_name("rtsp_server.py")
 USER, PASSWORD = "viewer", "s3cret"
-NEEDED = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import Gst; Gst.init(None);"
 CUT_S = float(os.environ.get("SEDNA_RTSP_CUT_SECONDS", "8"))
 BACK_S = 5.0  # what the issue allows
 
 
 @pytest.fixture
 def has_gstreamer(tier_unavailable):
-    check = f"{NEEDED} assert Gst.ElementFactory.find('x264enc') and Gst.ElementFactory.find('rtph264pay')"
-    try:
-        found = subprocess.run([SYSTEM_PYTHON, "-c", check], capture_output=True, timeout=60).returncode == 0
-    except OSError:
-        found = False
-    if not found:
-        tier_unavailable("RTSP", "GStreamer's RTSP server is not installed: run `python -m tests.cluster packages` as root")
+    if not has_rtsp_server():
+        tier_unavailable(
+            "RTSP", "GStreamer's RTSP server is not installed: run `python -m tests.cluster packages` as root"
+        )
 
 
 @contextmanager
@@ -62,7 +58,7 @@ def back_after(records: list[DecisionRecord], moment: float) -> float:
 
 
 def descriptors(worker: Program) -> int:
-    return len(os.listdir(f"/proc/{worker.process.pid}/fd"))
+    return len(list(Path(f"/proc/{worker.process.pid}/fd").iterdir()))
 
 
 def away(worker: Program, log: Path, seconds: float) -> None:

@@ -91,7 +91,7 @@ def test_a_folder_that_goes_away_is_waited_for(tmp_path, caplog):
 
 
 def test_a_folder_that_is_not_there_is_an_error_at_once(tmp_path):
-    with pytest.raises(SourceError, match="no folder at .*; make it, or write watch: and the path of one"):
+    with pytest.raises(SourceError, match=r"no folder at .*; make it, or write watch: and the path of one"):
         open_source(f"watch:{tmp_path}/none")
 
 
