@@ -29,13 +29,36 @@ PACKAGE_OF = {
 }
 # Servers that single tests talk to; nodes do without.
 SERVERS = {"mosquitto": "mosquitto"}
+# A camera of the tests: GStreamer's RTSP server, its encoder, and what the system's Python needs for them.
+RTSP_PACKAGES = (
+    *("python3-gi", "gir1.2-gst-rtsp-server-1.0"),
+    *("gstreamer1.0-plugins-base", "gstreamer1.0-plugins-good", "gstreamer1.0-plugins-ugly"),
+)
+SYSTEM_PYTHON = "/usr/bin/python3"  # Debian's packages of Python modules are for this one
+RTSP_CHECK = """
+import gi
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import Gst, GstRtspServer
+Gst.init(None)
+assert all(Gst.ElementFactory.find(name) for name in ("videotestsrc", "x264enc", "rtph264pay"))
+"""
 CNI_PACKAGE = "containernetworking-plugins"
 APT_TIMEOUT_S = 600
 
 
 def missing_packages() -> list[str]:
     """Return Debian's names of what is not installed, for nodes and for single tests."""
-    return sorted({*missing_for_nodes(), *_absent(SERVERS)})
+    rtsp = () if has_rtsp_server() else RTSP_PACKAGES
+    return sorted({*missing_for_nodes(), *_absent(SERVERS), *rtsp})
+
+
+def has_rtsp_server() -> bool:
+    """Return whether the system's Python can serve an RTSP stream."""
+    try:
+        return subprocess.run([SYSTEM_PYTHON, "-c", RTSP_CHECK], capture_output=True, timeout=60).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def missing_for_nodes() -> list[str]:
