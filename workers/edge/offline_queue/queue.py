@@ -88,7 +88,7 @@ class OfflineFigures:
     lost: Mapping[Loss, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Offered:
     """A frame that is to be stored: `body`, or the picture that has to be encoded first."""
 
@@ -194,9 +194,7 @@ class OfflineQueue:
             for offered in sorted(self._offered, key=lambda one: value(one.as_waiting(0))):
                 self._store(offered)
             self._forget_delivered()
-        except (
-            BaseException
-        ):  # a thread has nobody to raise to; the frames that wait on disk are adopted by the next worker
+        except BaseException:  # a thread has nobody to raise to; what waits on disk is adopted by the next worker
             LOG.exception("the offline queue has failed; hard frames are not kept any more")
             with self._changed:
                 self._closing = True
@@ -255,9 +253,8 @@ class OfflineQueue:
         self._size = len(data)
         item = offered.as_waiting(len(data), self._own.new_name())
         given_up = self._backlog.add(item)
-        self._drop(
-            [other for other in given_up if other is not item], Loss.EVICTED
-        )  # first: the bound holds at any time
+        # Before the new one is written: the bound holds at any time.
+        self._drop([other for other in given_up if other is not item], Loss.EVICTED)
         if item in given_up:
             self._lost[Loss.EVICTED] += 1
             return
@@ -311,7 +308,8 @@ class OfflineQueue:
         try:
             return unpack((self._base / item.name).read_bytes())
         except (OSError, MalformedBody, UnicodeDecodeError) as error:
-            LOG.warning("the offline queue's %s is damaged: %s", item.name, error)
+            if not self._lost[Loss.DAMAGED]:  # on a dying disk there may be thousands
+                LOG.warning("the offline queue's %s is damaged: %s", item.name, error)
             return None
 
     def _answered(self, item: Waiting, stored: Stored, answer: CloudAnswer) -> None:
@@ -372,10 +370,10 @@ class OfflineQueue:
             for held in disk.adopt(self._base, {self._own.path, *(other.path for other in self._adopted)}):
                 self._adopted.append(held)
                 self._take_over(held)
+            self._release_empty()
         except (OSError, SettingsError) as error:
-            LOG.warning("the offline queue cannot look for folders of other workers: %s", error)
+            LOG.warning("the offline queue cannot look after the folders of other workers: %s", error)
         self._drop(self._backlog.expire(self._clock()), Loss.EXPIRED)
-        self._release_empty()
 
     def _take_over(self, held: HeldFolder) -> None:
         count = 0
