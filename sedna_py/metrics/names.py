@@ -5,10 +5,13 @@ from __future__ import annotations
 # Edge worker
 EDGE_FRAMES = "sedna_edge_frames_total"  # labels: path (edge, cloud, fallback)
 EDGE_FRAMES_READ = "sedna_edge_frames_read_total"
-EDGE_FRAMES_LOST = "sedna_edge_frames_lost_total"  # labels: cause (buffer_full, shutdown, model_failed)
+EDGE_FRAMES_LOST = "sedna_edge_frames_lost_total"  # labels: cause (buffer_full, shutdown, model_failed, no_motion)
 EDGE_SOURCE_OUTAGES = "sedna_edge_source_outages_total"
 EDGE_OFFLOAD_FAILURES = "sedna_edge_offload_failures_total"  # labels: cause (sedna_py.protocol.causes)
 EDGE_BYTES_SENT = "sedna_edge_sent_bytes_total"
+EDGE_SILENT_MISSES = "sedna_edge_silent_miss_samples_total"
+EDGE_JPEG_QUALITY = "sedna_edge_jpeg_quality"
+EDGE_SENT_PIXELS = "sedna_edge_sent_pixels"  # labels: side (width, height)
 EDGE_FRAMES_WAITING = "sedna_edge_frames_waiting"
 EDGE_OFFLOADS_WAITING = "sedna_edge_offloads_waiting"
 EDGE_CLOUD_ATTEMPTS = "sedna_edge_cloud_attempts_total"  # labels: route (pods, service), outcome (ok, or the cause)

@@ -19,6 +19,7 @@ REQUEST_ID: Final = "X-Request-Id"
 TRACEPARENT: Final = "traceparent"
 PRIORITY: Final = "Priority"
 SERVER_TIMING: Final = "Server-Timing"
+MODEL_INPUT: Final = "X-Sedna-Input"  # of an answer: sedna_py.protocol.model_input
 
 MAX_ID_CHARS: Final = 128
 MAX_DEADLINE_MS: Final = 3_600_000

@@ -12,6 +12,7 @@ from sedna_py.errors import EstimatorError
 from sedna_py.hard_example_mining import Decision
 from sedna_py.protocol.causes import OffloadCause
 from workers.edge.frames import SourceFrame
+from workers.edge.same_picture import View
 
 NO_FILTER = Decision(hard=False, reason="no filter", score=None)
 
@@ -36,6 +37,7 @@ class Progress:
     edge: list[Any] | None = None
     edge_ms: float | None = None
     answer: CloudAnswer | None = None
+    view: View | None = None  # what the send policy remembers of it, should the cloud answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class SourceFrame:
     captured_at: float  # seconds since the epoch
     sequence: int = field(default=-1)  # among the frames that were processed, from 0; -1 before its turn
     taken: float = field(default=0.0)  # when the little model's turn came
+    moved: bool | None = field(default=None)  # since the last pictures of its source; None: nobody looked
     frames_waiting: int = field(default=0)  # behind it in the buffer at that moment
 
 

@@ -20,7 +20,7 @@ from sedna_py.errors import CloudUnavailable, SednaError
 from sedna_py.protocol.causes import OffloadCause
 from workers.edge.decision import CloudAnswer
 from workers.edge.frames import SourceFrame
-from workers.edge.wire_format import WireFormat
+from workers.edge.packing import Packed, Packer
 
 LOG = logging.getLogger(__name__)
 CLOSE_S = 5.0  # for the connections to close
@@ -65,9 +65,9 @@ class OffloadOptions:
 class Offloader:
     """Bounded and concurrent: one thread with an event loop for the requests, one for encoding."""
 
-    def __init__(self, cloud: Cloud, wire: WireFormat, options: OffloadOptions) -> None:
+    def __init__(self, cloud: Cloud, packer: Packer, options: OffloadOptions) -> None:
         self._cloud = cloud
-        self._wire = wire
+        self.packer = packer
         self._options = options
         self._window = OffloadWindow(options.in_flight + options.waiting, options.start)
         self._requests = asyncio.Semaphore(options.in_flight)
@@ -151,32 +151,46 @@ class Offloader:
             self._requests.release()
 
     async def _encode_and_send(self, frame: SourceFrame, due: float) -> CloudAnswer:
-        if self._cloud.cap_is_full():  # asked before encoding, too
-            return CloudAnswer(None, OffloadCause.OVER_CAP)
         begun = time.monotonic()
+        if self._cloud.cap_is_full():  # asked before encoding, too
+            self.packer.failed(OffloadCause.OVER_CAP, begun, begun)
+            return CloudAnswer(None, OffloadCause.OVER_CAP)
         try:
             async with asyncio.timeout(due - begun):
-                body = await asyncio.get_running_loop().run_in_executor(self._encoder, self._wire.encode, frame.picture)
+                packed = await asyncio.get_running_loop().run_in_executor(
+                    self._encoder, self.packer.pack, frame.picture
+                )
         except TimeoutError:
             return CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED)
         except Exception as error:  # noqa: BLE001 - whatever the codec raises, the frame keeps the edge's answer
             LOG.warning("frame %d cannot be encoded: %s", frame.number, error)
             return CloudAnswer(None, OffloadCause.ENCODE_FAILED)
-        started = time.monotonic()
-        encode_ms = (started - begun) * 1000
-        if started >= due:
+        encode_ms = (time.monotonic() - begun) * 1000
+        if time.monotonic() >= due:
             return CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED, 0, encode_ms)
-        frame_id = f"{frame.source}#{frame.number}"
+        return await self._send(frame, packed, due, encode_ms)
+
+    async def _send(self, frame: SourceFrame, packed: Packed, due: float, encode_ms: float) -> CloudAnswer:
+        started = time.monotonic()
         try:
             # The deadline is the client's to keep: a time-out around it would look like our giving up, of which the
             # circuit breaker learns nothing.
-            reply = await self._cloud.predict(body, self._wire.media_type, frame_id=frame_id, deadline_s=due - started)
+            reply = await self._cloud.predict(
+                packed.body,
+                self.packer.media_type,
+                frame_id=f"{frame.source}#{frame.number}",
+                deadline_s=due - started,
+            )
         except CloudUnavailable as error:
             if error.cause is OffloadCause.LARGER_THAN_CAP and not self._told_size:
                 self._told_size = True
                 LOG.warning("frame %d is %s; raise the cap, or lower JPEG_QUALITY", frame.number, error)
-            return _failed(error.cause, len(body), encode_ms, started)
-        return CloudAnswer(reply.result, None, reply.bytes_sent, encode_ms, reply.latency_s * 1000)
+            self.packer.failed(error.cause, started, time.monotonic())
+            return _failed(error.cause, len(packed.body), encode_ms, started)
+        self.packer.answered(reply, started, time.monotonic())
+        result = packed.in_frame(reply.result)
+        cause = OffloadCause.INVALID_REPLY if result is None else None
+        return CloudAnswer(result, cause, reply.bytes_sent, encode_ms, reply.latency_s * 1000)
 
     def _leave(self) -> None:
         with self._room:

@@ -20,7 +20,11 @@ from sedna_py.estimator import import_module
 from sedna_py.hard_example_mining import BaseFilter, parse_parameters, read_plan
 from sedna_py.settings import redact
 from workers.edge.frames import BufferPolicy
+from workers.edge.link_quality import LinkQuality
+from workers.edge.motion import GateOptions, MotionGate
 from workers.edge.offload import Offloader, OffloadOptions
+from workers.edge.packing import FittedJpeg, Packer
+from workers.edge.send_policy import SendOptions, SendPolicy
 from workers.edge.sinks.base import Sink
 from workers.edge.sinks.json_lines import JsonLinesSink
 from workers.edge.sinks.upstream_folders import UpstreamFoldersSink, check_folder
@@ -74,6 +78,7 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
             f"OFFLOAD_FORMAT is {settings.offload_format!r} with BIG_MODEL_NAME, a server of the Open Inference Protocol; "
             f"write {' or '.join(OPEN_INFERENCE_FORMATS)}"
         )
+    cap = send_cap(settings)
     client = CloudClient(
         f"http://{url_host(settings.cloud_host)}:{settings.cloud_port}",
         prefix=settings.job_name,
@@ -82,7 +87,7 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
         ),
         pods=PodSource.parse(settings.cloud_pods) if settings.cloud_pods else None,
         model=settings.cloud_model,
-        cap=send_cap(settings),
+        cap=cap,
     )
     options = OffloadOptions(
         in_flight=settings.offload_in_flight,
@@ -90,7 +95,45 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
         deadline_s=settings.offload_deadline_ms / 1000,
         when_full_wait=settings.offload_when_full == "wait",
     )
-    return Offloader(client, wire_format(settings.offload_format, settings.jpeg_quality), options)
+    return Offloader(client, make_packer(settings, cap), options)
+
+
+def make_packer(settings: EdgeSettings, cap: SendCap | None = None) -> Packer:
+    """Return what makes bodies of hard frames: JPEGs follow the big model's input and the link, all else is always the same."""
+    if settings.offload_format != "jpeg":
+        return wire_format(settings.offload_format)
+    quality = LinkQuality(
+        settings.jpeg_quality,
+        settings.jpeg_quality_min,
+        settings.offload_deadline_ms / 1000,
+        cap_in_bytes=cap is not None and cap.largest is not None,
+    )
+    return FittedJpeg(quality, fit=settings.offload_size == "auto")
+
+
+def motion_gate(settings: EdgeSettings) -> MotionGate | None:
+    """Return who looks at the pictures of one source before the little model does; None where nobody needs to."""
+    if not settings.motion_gate and not settings.silent_miss_share:
+        return None
+    return MotionGate(
+        GateOptions(
+            settings.motion_gate, settings.motion_threshold, settings.motion_forced_look_s, settings.motion_tail_s
+        )
+    )
+
+
+def send_policy(settings: EdgeSettings) -> SendPolicy | None:
+    """Return who says what is worth sending beside the filter; None where the filter alone does."""
+    if not settings.silent_miss_share and not settings.duplicate_interval_s:
+        return None
+    return SendPolicy(
+        SendOptions(
+            settings.silent_miss_share,
+            settings.duplicate_interval_s,
+            settings.display_threshold,
+            settings.motion_threshold,
+        )
+    )
 
 
 def url_host(address: str) -> str:

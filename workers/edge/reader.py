@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from sedna_py.errors import SednaError, SourceError
+from sedna_py.estimator import Frame
 from workers.edge.frames import FrameBuffer, SourceFrame
+from workers.edge.motion import Look
 from workers.edge.sources import FrameSource
 
 LOG = logging.getLogger(__name__)
@@ -17,7 +20,8 @@ STOP_S = 6.0  # a network stream's read gives up after 5 s; frames that were rea
 class FrameReader(threading.Thread):
     """Reads the source `repeat` times, at `pace` frames per second, takes every `stride`-th frame, until `limit` were taken.
 
-    0 means no limit for each of repeat, pace and limit. A live source has its own pace and no second round.
+    0 means no limit for each of repeat, pace and limit. A live source has its own pace and no second round. A picture that `look`
+    (given the picture and when it was captured) does not want is not taken.
     """
 
     def __init__(
@@ -29,6 +33,7 @@ class FrameReader(threading.Thread):
         pace: float = 0,
         repeat: int = 1,
         limit: int = 0,
+        look: Callable[[Frame, float], Look] | None = None,
     ) -> None:
         super().__init__(name="frame-reader", daemon=True)
         self.buffer = buffer
@@ -37,6 +42,7 @@ class FrameReader(threading.Thread):
         self._pace = 0.0 if source.live else pace
         self._repeat = 1 if source.live else repeat
         self._limit = limit
+        self._look = look
         self._stopped = threading.Event()
         self.read = 0
         self.error: SednaError | None = None
@@ -80,7 +86,12 @@ class FrameReader(threading.Thread):
                 continue
             if self._pace:
                 self._stopped.wait(max(due_in(index, self._pace, time.monotonic() - started), 0))
-            frame = SourceFrame(self.read, self._source.name, picture, time.monotonic(), time.time())
+            captured = time.monotonic()
+            look = self._look(picture, captured) if self._look else None
+            if look is not None and not look.wanted:
+                continue
+            moved = look.moved if look else None
+            frame = SourceFrame(self.read, self._source.name, picture, captured, time.time(), moved=moved)
             if not self.buffer.put(frame) or self.buffer.taken_in == self._limit:
                 return False
         return True

@@ -16,7 +16,8 @@ from workers.cpu_metrics import show_cpu
 from workers.edge.frames import FrameBuffer
 from workers.edge.http import HealthServer
 from workers.edge.metrics import EdgeMetrics
-from workers.edge.parts import buffer_policy, build_offloader, load_filter, prepare_sinks
+from workers.edge.packing import FittedJpeg
+from workers.edge.parts import buffer_policy, build_offloader, load_filter, motion_gate, prepare_sinks, send_policy
 from workers.edge.pipeline import EdgePipeline, PipelineOptions, frames_inside
 from workers.edge.reader import FrameReader
 from workers.edge.sources import open_source
@@ -69,6 +70,7 @@ class EdgeWorker:
         predictor = load_predictor(settings, cpu)
         most_out = frames_inside(predictor, settings.offload_in_flight + settings.offload_waiting)
         buffer = FrameBuffer(settings.buffer_frames, buffer_policy(settings, self._source), most_out)
+        gate = motion_gate(settings)
         reader = FrameReader(
             self._source,
             buffer,
@@ -76,11 +78,19 @@ class EdgeWorker:
             pace=settings.source_pace,
             repeat=settings.source_repeat,
             limit=settings.source_frames,
+            look=gate,
         )
         source = self._source
-        self._metrics.watch(buffer, lambda: offloader.pending if offloader else 0, lambda: source.outages)
+        self._metrics.watch(
+            buffer,
+            lambda: offloader.pending if offloader else 0,
+            lambda: source.outages,
+            lambda: gate.passed_over if gate else 0,
+        )
         if offloader is not None:
             self._metrics.route.watch(offloader.figures)
+            if isinstance(offloader.packer, FittedJpeg):
+                self._metrics.pack.watch(offloader.packer.figures)
         budget = self._filter if isinstance(self._filter, BudgetedFilter) else None
         if budget is not None:
             self._metrics.budget.watch(budget.figures)
@@ -91,6 +101,7 @@ class EdgeWorker:
             display_threshold=settings.display_threshold,
             deadline_s=settings.offload_deadline_ms / 1000,
             budget=budget,
+            policy=send_policy(settings),
             run=secrets.token_hex(4),
         )
         sinks = [make(predictor.labels) for make in self._sinks]
