@@ -28,9 +28,11 @@ from sedna_py.protocol.media_types import JPEG
 from workers.edge.decision import FrameResult, Progress, conclude
 from workers.edge.frames import BufferPolicy, FrameBuffer, SourceFrame
 from workers.edge.metrics import EdgeMetrics
+from workers.edge.motion import MotionGate
 from workers.edge.offload import Offloader, OffloadOptions
 from workers.edge.pipeline import EdgePipeline, PipelineOptions, frames_inside
 from workers.edge.reader import FrameReader
+from workers.edge.send_policy import SendPolicy
 from workers.edge.wire_format import WireFormat
 
 PATIENCE_S = 20.0  # the longest that any test waits for a condition
@@ -284,6 +286,8 @@ class Rig:
     policy: BufferPolicy = BufferPolicy.WAIT
     capacity: int = 4
     encode: Callable[[np.ndarray], bytes] = lambda shown: bytes(number_of(shown) + 10)
+    worth: SendPolicy | None = None
+    gate: MotionGate | None = None
 
     def __post_init__(self) -> None:
         self.sink = MemorySink()
@@ -292,7 +296,7 @@ class Rig:
         self.offloader = Offloader(self.cloud, WireFormat(JPEG, self.encode), options) if self.cloud else None
         most_out = frames_inside(self.predictor, self.in_flight + self.waiting)
         self.buffer = FrameBuffer(self.capacity, self.policy, most_out)
-        self.reader = FrameReader(self.source, self.buffer)
+        self.reader = FrameReader(self.source, self.buffer, look=self.gate)
         self.pipeline = EdgePipeline(
             self.reader,
             self.predictor,
@@ -305,6 +309,7 @@ class Rig:
                 self.threshold,
                 self.deadline_s,
                 budget=self.filter if isinstance(self.filter, BudgetedFilter) else None,
+                policy=self.worth,
             ),
             self.metrics,
         )
