@@ -39,7 +39,8 @@ class ModelInput:
 
 def parse_model_input(header: str | None) -> ModelInput | None:
     """Read the header; None where there is none, or one that is written in another way: then nothing is known."""
-    match = _WRITTEN.fullmatch((header or "")[:_MAX_CHARS].strip().lower())
+    text = (header or "").strip().lower()
+    match = _WRITTEN.fullmatch(text) if len(text) <= _MAX_CHARS else None
     if match is None or match[3] not in (None, _LETTERBOX):
         return None
     return ModelInput(int(match[1]), int(match[2]), match[3] is not None)

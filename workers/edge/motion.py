@@ -72,7 +72,8 @@ def light_between(before: Cells, after: Cells) -> tuple[float, float] | None:
 def lit(cells: Cells, light: tuple[float, float]) -> Cells:
     """Return the cells in another light."""
     gain, offset = light
-    return np.clip(cells * np.float32(gain) + np.float32(offset), 0, 255)
+    found: Cells = np.clip(cells * np.float32(gain) + np.float32(offset), 0, 255)
+    return found
 
 
 def changed_share(before: Cells, after: Cells) -> float:

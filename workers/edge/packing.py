@@ -48,7 +48,9 @@ class Packed:
 class Packer(Protocol):
     """Makes bodies, in one thread, and hears in another one what became of them. `started`, `now`: seconds of one clock."""
 
-    media_type: str
+    @property
+    def media_type(self) -> str:
+        """That of the bodies."""
 
     def pack(self, picture: Frame) -> Packed:
         """Return the body of a BGR picture. Raises MalformedBody."""

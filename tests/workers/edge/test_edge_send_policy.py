@@ -224,7 +224,7 @@ def test_a_frame_that_is_not_worth_it_is_not_spent(budget):
     budgeted = BudgetedFilter(wrapped, parse_budget(budget), lambda: wrapped.now)
     policy = SendPolicy(SendOptions(duplicate_interval_s=1000.0))
     rig = Rig(
-        Parking(200), FakePredictor(doubtful), FakeCloud(), worth=policy, filter=budgeted,
+        Parking(120), FakePredictor(doubtful), FakeCloud(), worth=policy, filter=budgeted,
         in_flight=1, waiting=0, when_full_wait=True, encode=lambda _: bytes(10_000),
     )  # fmt: skip
     records = rig.run()
@@ -232,7 +232,7 @@ def test_a_frame_that_is_not_worth_it_is_not_spent(budget):
     spent = budgeted.figures()[0].spent
     assert 1 <= len(sent) <= 3
     kept = [r for r in records if r.cause is OffloadCause.NEAR_DUPLICATE]
-    assert len(kept) > 150  # as nothing is spent, the budget calls nearly all of them hard
+    assert len(kept) > 90  # as nothing is spent, the budget calls nearly all of them hard
     assert spent <= {"20%": 0.02, "3 fps": 0.2, "80 kbit/s": 15}[budget]
     assert spent > 0
 
