@@ -60,6 +60,11 @@ class BudgetedFilter(BaseFilter):
         with self._lock:
             self._controller.sent(size, self._clock())
 
+    def spare(self) -> None:
+        """Note a hard frame that is not sent after all, as it is not worth it: nothing is spent, and `sent` is not told of it."""
+        with self._lock:
+            self._controller.spare(self._clock())
+
     def figures(self) -> tuple[BudgetFigures, Moved]:
         """Return what a reader of metrics wants to know."""
         with self._lock:

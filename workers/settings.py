@@ -332,7 +332,59 @@ class EdgeSettings(SinkSettings, WorkerSettings):
         le=31_536_000,
         description="seconds after its capture until such a frame is not worth an answer any more",
     )
+    offload_size: Literal["auto", "full"] = Field(
+        "auto",
+        alias="OFFLOAD_SIZE",
+        description="auto (a JPEG is no larger than the cloud worker says that its model needs) or full",
+    )
     jpeg_quality: int = Field(85, alias="JPEG_QUALITY", ge=1, le=100, description="a JPEG quality from 1 to 100")
+    jpeg_quality_min: int = Field(
+        50,
+        alias="JPEG_QUALITY_MIN",
+        ge=1,
+        le=100,
+        description="the quality down to which a link that is too slow may bring it; JPEG_QUALITY or more = not at all",
+    )
+    motion_gate: bool = Field(
+        False,
+        alias="MOTION_GATE",
+        description="true: pictures in which nothing moved are not given to the little model",
+    )
+    motion_threshold: float = Field(
+        0.0006,
+        alias="MOTION_THRESHOLD",
+        gt=0,
+        le=1,
+        description="the share of a picture that has to change to be motion; 0.0006 is 3 of the 4800 cells of 640 x 480",
+    )
+    motion_forced_look_s: float = Field(
+        10.0,
+        alias="MOTION_FORCED_LOOK_S",
+        gt=0,
+        le=86400,
+        description="seconds after which the motion gate lets a picture through all the same",
+    )
+    motion_tail_s: float = Field(
+        3.0,
+        alias="MOTION_TAIL_S",
+        ge=0,
+        le=3600,
+        description="seconds after the last motion in which the motion gate lets pictures through: what stops is still there",
+    )
+    silent_miss_share: float = Field(
+        0.0,
+        alias="SILENT_MISS_SHARE",
+        ge=0,
+        le=1,
+        description="the share of the frames without a box, in moving pictures, that are asked of the cloud; 0 = none",
+    )
+    duplicate_interval_s: float = Field(
+        0.0,
+        alias="DUPLICATE_INTERVAL_S",
+        ge=0,
+        le=86400,
+        description="seconds in which a hard frame that shows the same as one that the cloud answered is not sent; 0 = none",
+    )
     decisions_file: str | None = Field(
         None,
         alias="DECISIONS_FILE",

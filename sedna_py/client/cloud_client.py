@@ -33,11 +33,13 @@ from sedna_py.errors import CloudUnavailable, MalformedBody, SettingsError
 from sedna_py.protocol.causes import OffloadCause
 from sedna_py.protocol.headers import (
     MAX_DEADLINE_MS,
+    MODEL_INPUT,
     SERVER_TIMING,
     RequestHeaders,
     new_request_id,
     parse_server_timing,
 )
+from sedna_py.protocol.model_input import ModelInput, parse_model_input
 from sedna_py.settings import redact
 
 T = TypeVar("T")
@@ -50,12 +52,16 @@ _LOOKUP_TIMEOUT_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class CloudReply:
-    """The big model's answer; `server_timing` is in milliseconds, `bytes_sent` counts bodies, a repeated one twice."""
+    """The big model's answer; `server_timing` is in milliseconds, `bytes_sent` counts bodies, a repeated one twice.
+
+    `model_input` is None where the cloud says nothing of it.
+    """
 
     result: list[Any]
     latency_s: float
     server_timing: dict[str, float]
     bytes_sent: int
+    model_input: ModelInput | None = None
 
 
 @dataclass(slots=True)
@@ -165,7 +171,8 @@ class CloudClient:
             self._breaker.resolve(permit, outcome, now)
             self._tell(now)
         timing = parse_server_timing(answer.headers.get(SERVER_TIMING))
-        return CloudReply(result, self._clock() - started, timing, question.bytes_sent)
+        model_input = parse_model_input(answer.headers.get(MODEL_INPUT))
+        return CloudReply(result, self._clock() - started, timing, question.bytes_sent, model_input)
 
     async def fetch_infos(self) -> dict[str, Any]:
         """Return what the service says about itself; a diagnosis, so the circuit neither forbids it nor learns from it.

@@ -111,6 +111,14 @@ class BudgetController:
             self._cost += (size - self._cost) * (_LEARNING if self._sizes_known else 1.0)
             self._sizes_known = True
 
+    def spare(self, now: float) -> None:
+        """Take back one frame that was judged hard and is not sent after all; `sent` is not called for it."""
+        self._minute.add(now, hard=-1)
+        if self._in_bytes:
+            self._unsettled -= 1
+        else:
+            self._balance -= self._cost
+
     def figures(self, now: float) -> BudgetFigures:
         """Return what a reader of metrics wants to know."""
         return BudgetFigures(self.budget, self._threshold, self._spent(now))

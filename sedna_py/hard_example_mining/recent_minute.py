@@ -28,7 +28,7 @@ class RecentMinute:
         self._sum = Totals()
         self._begun: float | None = None
 
-    def add(self, now: float, *, frames: int = 0, hard: bool = False, size: int = 0) -> None:
+    def add(self, now: float, *, frames: int = 0, hard: int = 0, size: int = 0) -> None:
         """Count what happened at `now`."""
         if self._begun is None:
             self._begun = now

@@ -5,9 +5,7 @@ from __future__ import annotations
 # Edge worker
 EDGE_FRAMES = "sedna_edge_frames_total"  # labels: path (edge, cloud, fallback)
 EDGE_FRAMES_READ = "sedna_edge_frames_read_total"
-EDGE_FRAMES_LOST = (
-    "sedna_edge_frames_lost_total"  # labels: cause (buffer_full, too_old, shutdown, model_failed, with_replica)
-)
+EDGE_FRAMES_LOST = "sedna_edge_frames_lost_total"  # labels: cause (buffer_full, too_old, shutdown, model_failed, with_replica, no_motion)
 EDGE_SOURCE_OUTAGES = "sedna_edge_source_outages_total"
 EDGE_SOURCE_UP = "sedna_edge_source_up"  # labels: source
 EDGE_SOURCE_FRAMES = "sedna_edge_source_frames_total"  # labels: source, fate (processed, handed_out, buffer_full, ...)
@@ -16,6 +14,9 @@ EDGE_SHARING_ROLE = "sedna_edge_sharing_role"  # labels: role (alone, capturer, 
 EDGE_FRAMES_HANDED_OUT = "sedna_edge_frames_handed_out_total"  # labels: to (itself, others, queue)
 EDGE_OFFLOAD_FAILURES = "sedna_edge_offload_failures_total"  # labels: cause (sedna_py.protocol.causes)
 EDGE_BYTES_SENT = "sedna_edge_sent_bytes_total"
+EDGE_SILENT_MISSES = "sedna_edge_silent_miss_samples_total"
+EDGE_JPEG_QUALITY = "sedna_edge_jpeg_quality"
+EDGE_SENT_PIXELS = "sedna_edge_sent_pixels"  # labels: side (width, height)
 EDGE_FRAMES_WAITING = "sedna_edge_frames_waiting"
 EDGE_OFFLOADS_WAITING = "sedna_edge_offloads_waiting"
 EDGE_CLOUD_ATTEMPTS = "sedna_edge_cloud_attempts_total"  # labels: route (pods, service), outcome (ok, or the cause)

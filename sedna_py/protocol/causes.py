@@ -19,10 +19,13 @@ class OffloadCause(StrEnum):
     OVERLOADED = "overloaded"  # 429, 503, 504: the cloud said that it cannot now
     REJECTED = "rejected"  # any other 4xx: the cloud will never take this request
     SERVER_ERROR = "server_error"  # any other 5xx
-    INVALID_REPLY = "invalid_reply"  # 200 with a body that is not a result
+    INVALID_REPLY = (
+        "invalid_reply"  # 200 with a body that is not a result, or with one about a reduced frame and no boxes
+    )
     OVER_CAP = "over_cap"  # as much was sent in this second already as the parameter `cap` allows
     LARGER_THAN_CAP = (
         "larger_than_cap"  # this one frame is more than `cap` allows in a second: no later one will take it
     )
     ENCODE_FAILED = "encode_failed"  # the frame could not be encoded
+    NEAR_DUPLICATE = "near_duplicate"  # it shows the same as the last one of its source that the cloud answered
     SHUTDOWN = "shutdown"  # the edge is going away

@@ -20,6 +20,7 @@ TRACEPARENT: Final = "traceparent"
 PRIORITY: Final = "Priority"
 SERVER_TIMING: Final = "Server-Timing"
 CAPTURED_AT: Final = "X-Captured-At"
+MODEL_INPUT: Final = "X-Sedna-Input"  # of an answer: sedna_py.protocol.model_input
 
 MAX_ID_CHARS: Final = 128
 MAX_DEADLINE_MS: Final = 3_600_000

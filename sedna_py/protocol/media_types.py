@@ -12,6 +12,7 @@ PNG: Final = "image/png"
 NPY: Final = "application/x-npy"
 
 ACCEPTED: Final = (JSON, JPEG, PNG, NPY)
+ENCODED: Final = (JPEG, PNG)  # pictures that say their own size
 
 
 def parse_content_type(header: str | None) -> str:

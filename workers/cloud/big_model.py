@@ -17,6 +17,7 @@ from sedna_py.errors import BodyTooLarge, MalformedBody, ProtocolError, SednaErr
 from sedna_py.estimator import is_frame
 from sedna_py.protocol import images, npy, sedna_json
 from sedna_py.protocol.media_types import JSON, NPY
+from sedna_py.protocol.model_input import ModelInput
 from workers.cloud.admission import Admission
 from workers.cloud.stages import Stages
 from workers.inference.engine import PredictorClosed, last_line
@@ -86,6 +87,11 @@ class BigModel:
     def streams(self) -> int:
         """How many frames the model works on at once; 0 without one."""
         return self._predictor.streams if self._predictor is not None else 0
+
+    @property
+    def model_input(self) -> ModelInput | None:
+        """What the model takes of a picture; None where that is not known."""
+        return self._predictor.frame_need if self._predictor is not None else None
 
     @property
     def platform(self) -> str:

@@ -10,12 +10,15 @@ import orjson
 
 from sedna_py.errors import MalformedBody
 from sedna_py.protocol import sedna_json
-from sedna_py.protocol.media_types import parse_content_type
+from sedna_py.protocol.headers import MODEL_INPUT
+from sedna_py.protocol.media_types import ENCODED, parse_content_type
 from workers.cloud.big_model import BigModel, PredictionFailed
 from workers.cloud.exchange import Question, Reply
 from workers.cloud.failures import Failure
+from workers.incoming import Field
 
 _NULL: Final = b"null"
+_MODEL_INPUT: Final = MODEL_INPUT.lower().encode()
 _PLAIN: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
@@ -34,7 +37,12 @@ class SednaDialect:
         begun = time.perf_counter()
         body = encode_result(result)
         question.stages.encode = time.perf_counter() - begun
-        return Reply(body)
+        return Reply(body, headers=self._model_input() if media_type in ENCODED else [])
+
+    def _model_input(self) -> list[Field]:
+        """Tell who sent an encoded picture how much of the next one the model can use; after a reload that is another size."""
+        needed = self._model.model_input
+        return [] if needed is None else [(_MODEL_INPUT, needed.render().encode("ascii"))]
 
     def refuse(self, failure: Failure) -> Reply:
         """Say it as upstream's framework does, with a cause to count by."""

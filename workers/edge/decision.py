@@ -12,20 +12,22 @@ from sedna_py.errors import EstimatorError
 from sedna_py.hard_example_mining import Decision
 from sedna_py.protocol.causes import OffloadCause
 from workers.edge.frames import SourceFrame
+from workers.edge.packed import Packed
+from workers.edge.same_picture import View
 
 NO_FILTER = Decision(hard=False, reason="no filter", score=None)
 
 
 @dataclass(frozen=True, slots=True)
 class CloudAnswer:
-    """What came of asking the cloud: a result, or the cause why there is none, and then the `body` that was made for it."""
+    """What came of asking the cloud: a result, or the cause why there is none, and then what was `packed` for it."""
 
     result: list[Any] | None
     cause: OffloadCause | None
     bytes_sent: int = 0
     encode_ms: float | None = None
     cloud_ms: float | None = None
-    body: bytes | None = field(default=None, repr=False)
+    packed: Packed | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -41,18 +43,19 @@ class Progress:
     edge_ms: float | None = None
     answer: CloudAnswer | None = None
     amends: bool = False
+    view: View | None = None  # what the send policy remembers of it, should the cloud answer
 
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
     """A frame with everything that is known of it, ready for the sinks.
 
-    `body` is the picture as it was encoded for the cloud, where that was done and the cloud did not answer.
+    `packed` is the picture as it was encoded for the cloud, where that was done and the cloud did not answer.
     """
 
     frame: SourceFrame
     record: DecisionRecord
-    body: bytes | None = field(default=None, repr=False)
+    packed: Packed | None = field(default=None, repr=False)
 
 
 def conclude(
@@ -87,7 +90,7 @@ def conclude(
         run=frame.run or run,
         emit=_emit(progress),
     )
-    return FrameResult(frame, record, answer.body if answer else None)
+    return FrameResult(frame, record, answer.packed if answer else None)
 
 
 def _emit(progress: Progress) -> Emit:

@@ -24,6 +24,7 @@ class SourceFrame:
     captured_at: float  # seconds since the epoch
     sequence: int = field(default=-1)  # among the frames that were processed, from 0; -1 before its turn
     taken: float = field(default=0.0)  # when the little model's turn came
+    moved: bool | None = field(default=None)  # since the last pictures of its source; None: nobody looked
     frames_waiting: int = field(default=0)  # behind it in the buffer at that moment
     turn: int = field(default=-1)  # among its source's frames that were processed here, from 0; -1 before its turn
     lap: int = field(default=0)  # the round of its source that it belongs to, from 0

@@ -15,6 +15,7 @@ from sedna_py.metrics import names
 from workers.edge.budget_metrics import BudgetCollector
 from workers.edge.frames import FrameFigures, SourceFrame
 from workers.edge.offline_metrics import OfflineCollector
+from workers.edge.pack_metrics import PackCollector
 from workers.edge.route_metrics import RouteCollector
 from workers.edge.sharing.figures import SharingCollector
 from workers.edge.sink_metrics import SinkCollector
@@ -61,6 +62,7 @@ class EdgeMetrics:
             names.EDGE_STAGE_SECONDS, "Time a frame spent", ["stage"], registry=r, buckets=names.STAGE_BUCKETS_S
         )
         self._sinks = Counter(names.EDGE_SINK_ERRORS, "Results that a sink could not write", ["sink"], registry=r)
+        self._silent = Counter(names.EDGE_SILENT_MISSES, "Frames sent although nothing was found in them", registry=r)
         self._waiting = Gauge(names.EDGE_FRAMES_WAITING, "Frames between source and little model", registry=r)
         self._offloads = Gauge(names.EDGE_OFFLOADS_WAITING, "Hard frames on their way to the cloud", registry=r)
         self._corrections = Counter(
@@ -76,6 +78,8 @@ class EdgeMetrics:
         self._model_failures = 0
         self.route = RouteCollector()
         r.register(self.route)
+        self.pack = PackCollector()
+        r.register(self.pack)
         self.budget = BudgetCollector()
         r.register(self.budget)
         self.sources = SourceCollector()
@@ -89,12 +93,15 @@ class EdgeMetrics:
         self._elsewhere: list[tuple[Counter, Read]] = []
         self._seen: list[int] = []
 
-    def watch(self, buffer: FrameFigures, offloads_waiting: Read = int, outages: Read = int) -> None:
-        """Read the queues' lengths, the buffer's counters and the sources' outages when somebody asks."""
+    def watch(
+        self, buffer: FrameFigures, offloads_waiting: Read = int, outages: Read = int, no_motion: Read = int
+    ) -> None:
+        """Read the queues' lengths, the buffer's counters, the sources' outages and what their gates held when somebody asks."""
         self._waiting.set_function(lambda: len(buffer))
         self._offloads.set_function(offloads_waiting)
         self._elsewhere = [
-            (self._read, lambda: buffer.taken_in),
+            (self._read, lambda: buffer.taken_in + no_motion()),
+            (self._lost.labels("no_motion"), no_motion),
             (self._lost.labels("buffer_full"), lambda: buffer.dropped),
             (self._lost.labels("too_old"), lambda: buffer.too_old),
             (self._lost.labels("shutdown"), lambda: buffer.discarded),
@@ -140,6 +147,10 @@ class EdgeMetrics:
             first = self._model_failures == 1
         if first:
             LOG.error("the little model failed on frame %d", frame.number, exc_info=error)
+
+    def sampled(self) -> None:
+        """Count a frame that is asked of the cloud because nothing was found in it."""
+        self._silent.inc()
 
     def sink_failed(self, sink: str) -> None:
         """Count a result that a sink could not write."""

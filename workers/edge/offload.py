@@ -20,7 +20,8 @@ from sedna_py.errors import CloudUnavailable, SednaError
 from sedna_py.protocol.causes import OffloadCause
 from workers.edge.decision import CloudAnswer
 from workers.edge.frames import SourceFrame
-from workers.edge.wire_format import WireFormat
+from workers.edge.packed import Packed
+from workers.edge.packing import Packer
 
 LOG = logging.getLogger(__name__)
 CLOSE_S = 5.0  # for the connections to close
@@ -69,9 +70,9 @@ class OffloadOptions:
 class Offloader:
     """Bounded and concurrent: one thread with an event loop for the requests, one for encoding."""
 
-    def __init__(self, cloud: Cloud, wire: WireFormat, options: OffloadOptions) -> None:
+    def __init__(self, cloud: Cloud, packer: Packer, options: OffloadOptions) -> None:
         self._cloud = cloud
-        self._wire = wire
+        self.packer = packer
         self._options = options
         self._window = OffloadWindow(options.in_flight + options.waiting, options.start)
         self._requests = asyncio.Semaphore(options.in_flight)
@@ -125,7 +126,7 @@ class Offloader:
             places = min(self._window.places, self._options.in_flight)
             return self.pending + self.stored < max(places - 1, 1)
 
-    def submit_stored(self, body: bytes, media_type: str, frame_id: str, answered: Answered) -> None:
+    def submit_stored(self, packed: Packed, media_type: str, frame_id: str, answered: Answered) -> None:
         """Send a picture that waited on disk, behind all others and where the cap has room to spare.
 
         `answered` is called exactly once, from this or another thread. Its outcome does not move the window: that is for live
@@ -140,7 +141,7 @@ class Offloader:
             answered(answer)
 
         try:
-            asked = self._loop.submit(self._send_stored(body, media_type, frame_id))
+            asked = self._loop.submit(self._send_stored(packed, media_type, frame_id))
         except SednaError:
             left(CloudAnswer(None, OffloadCause.SHUTDOWN))
             return
@@ -195,44 +196,56 @@ class Offloader:
             self._requests.release()
 
     async def _encode_and_send(self, frame: SourceFrame, due: float) -> CloudAnswer:
-        if self._cloud.cap_is_full():  # asked before encoding, too
-            return CloudAnswer(None, OffloadCause.OVER_CAP)
         begun = time.monotonic()
+        if self._cloud.cap_is_full():  # asked before encoding, too
+            self.packer.failed(OffloadCause.OVER_CAP, begun, begun)
+            return CloudAnswer(None, OffloadCause.OVER_CAP)
         try:
             async with asyncio.timeout(due - begun):
-                body = await asyncio.get_running_loop().run_in_executor(self._encoder, self._wire.encode, frame.picture)
+                packed = await asyncio.get_running_loop().run_in_executor(
+                    self._encoder, self.packer.pack, frame.picture
+                )
         except TimeoutError:
             return CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED)
         except Exception as error:  # noqa: BLE001 - whatever the codec raises, the frame keeps the edge's answer
             LOG.warning("frame %d cannot be encoded: %s", frame.number, error)
             return CloudAnswer(None, OffloadCause.ENCODE_FAILED)
+        encode_ms = (time.monotonic() - begun) * 1000
+        if time.monotonic() >= due:
+            return CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED, 0, encode_ms, packed=packed)
+        return await self._send(frame, packed, due, encode_ms)
+
+    async def _send(self, frame: SourceFrame, packed: Packed, due: float, encode_ms: float) -> CloudAnswer:
         started = time.monotonic()
-        encode_ms = (started - begun) * 1000
-        if started >= due:
-            return CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED, 0, encode_ms, body=body)
-        frame_id = f"{frame.source}#{frame.number}"
         try:
             # The deadline is the client's to keep: a time-out around it would look like our giving up, of which the
             # circuit breaker learns nothing.
-            reply = await self._cloud.predict(body, self._wire.media_type, frame_id=frame_id, deadline_s=due - started)
+            reply = await self._cloud.predict(
+                packed.body,
+                self.packer.media_type,
+                frame_id=f"{frame.source}#{frame.number}",
+                deadline_s=due - started,
+            )
         except CloudUnavailable as error:
             if error.cause is OffloadCause.LARGER_THAN_CAP and not self._told_size:
                 self._told_size = True
                 LOG.warning("frame %d is %s; raise the cap, or lower JPEG_QUALITY", frame.number, error)
-            return _failed(error.cause, body, encode_ms, started)
-        return CloudAnswer(reply.result, None, reply.bytes_sent, encode_ms, reply.latency_s * 1000)
+            self.packer.failed(error.cause, started, time.monotonic())
+            return _failed(error.cause, packed, encode_ms, started)
+        self.packer.answered(reply, started, time.monotonic())
+        return _answer(reply, packed, encode_ms)
 
-    async def _send_stored(self, body: bytes, media_type: str, frame_id: str) -> CloudAnswer:
-        if not self._cloud.cap_has_spare(len(body)):
+    async def _send_stored(self, packed: Packed, media_type: str, frame_id: str) -> CloudAnswer:
+        if not self._cloud.cap_has_spare(len(packed.body)):
             return CloudAnswer(None, OffloadCause.OVER_CAP)
         started = time.monotonic()
         try:
             reply = await self._cloud.predict(
-                body, media_type, frame_id=frame_id, deadline_s=self._options.deadline_s, urgent=False
+                packed.body, media_type, frame_id=frame_id, deadline_s=self._options.deadline_s, urgent=False
             )
         except CloudUnavailable as error:
-            return _failed(error.cause, body, None, started)
-        return CloudAnswer(reply.result, None, reply.bytes_sent, None, reply.latency_s * 1000)
+            return _failed(error.cause, packed, None, started)
+        return _answer(reply, packed, None)
 
     def _leave(self) -> None:
         with self._room:
@@ -249,7 +262,13 @@ def _outcome(what: str, asked: Future[CloudAnswer]) -> CloudAnswer:
     return asked.result()
 
 
-def _failed(cause: OffloadCause, body: bytes, encode_ms: float | None, started: float) -> CloudAnswer:
-    sent = 0 if cause in NOTHING_SENT else len(body)
+def _answer(reply: CloudReply, packed: Packed, encode_ms: float | None) -> CloudAnswer:
+    result = packed.in_frame(reply.result)
+    cause = OffloadCause.INVALID_REPLY if result is None else None
+    return CloudAnswer(result, cause, reply.bytes_sent, encode_ms, reply.latency_s * 1000)
+
+
+def _failed(cause: OffloadCause, packed: Packed, encode_ms: float | None, started: float) -> CloudAnswer:
+    sent = 0 if cause in NOTHING_SENT else len(packed.body)
     asked = cause is not OffloadCause.CIRCUIT_OPEN and cause not in NOT_LET_GO
-    return CloudAnswer(None, cause, sent, encode_ms, (time.monotonic() - started) * 1000 if asked else None, body)
+    return CloudAnswer(None, cause, sent, encode_ms, (time.monotonic() - started) * 1000 if asked else None, packed)

@@ -21,8 +21,12 @@ from sedna_py.hard_example_mining import BaseFilter, parse_parameters, read_plan
 from sedna_py.settings import redact
 from sedna_py.source_list import file_name, unique_names
 from workers.edge.frames import BufferPolicy, LaneRule
+from workers.edge.link_quality import LinkQuality
+from workers.edge.motion import GateOptions, MotionGate
 from workers.edge.offline_queue.queue import AT_ONCE, OfflineOptions, OfflineQueue
 from workers.edge.offload import Offloader, OffloadOptions
+from workers.edge.packing import FittedJpeg, Packer
+from workers.edge.send_policy import SendOptions, SendPolicy
 from workers.edge.sinks.base import Sink
 from workers.edge.sinks.json_lines import JsonLinesSink
 from workers.edge.sinks.per_source import PerSource
@@ -105,6 +109,7 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
         )
     # Live frames never wait for a connection that a stored one has.
     beside = AT_ONCE if settings.offline_queue_dir else 0
+    cap = send_cap(settings)
     client = CloudClient(
         f"http://{url_host(settings.cloud_host)}:{settings.cloud_port}",
         prefix=settings.job_name,
@@ -113,7 +118,7 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
         ),
         pods=PodSource.parse(settings.cloud_pods) if settings.cloud_pods else None,
         model=settings.cloud_model,
-        cap=send_cap(settings),
+        cap=cap,
     )
     options = OffloadOptions(
         in_flight=settings.offload_in_flight,
@@ -121,7 +126,45 @@ def build_offloader(settings: EdgeSettings) -> Offloader | None:
         deadline_s=settings.offload_deadline_ms / 1000,
         when_full_wait=settings.offload_when_full == "wait",
     )
-    return Offloader(client, wire_format(settings.offload_format, settings.jpeg_quality), options)
+    return Offloader(client, make_packer(settings, cap), options)
+
+
+def make_packer(settings: EdgeSettings, cap: SendCap | None = None) -> Packer:
+    """Return what makes bodies of hard frames: JPEGs follow the big model's input and the link, all else is always the same."""
+    if settings.offload_format != "jpeg":
+        return wire_format(settings.offload_format)
+    quality = LinkQuality(
+        settings.jpeg_quality,
+        settings.jpeg_quality_min,
+        settings.offload_deadline_ms / 1000,
+        cap_in_bytes=cap is not None and cap.largest is not None,
+    )
+    return FittedJpeg(quality, fit=settings.offload_size == "auto")
+
+
+def motion_gate(settings: EdgeSettings) -> MotionGate | None:
+    """Return who looks at the pictures of one source before the little model does; None where nobody needs to."""
+    if not settings.motion_gate and not settings.silent_miss_share:
+        return None
+    return MotionGate(
+        GateOptions(
+            settings.motion_gate, settings.motion_threshold, settings.motion_forced_look_s, settings.motion_tail_s
+        )
+    )
+
+
+def send_policy(settings: EdgeSettings) -> SendPolicy | None:
+    """Return who says what is worth sending beside the filter; None where the filter alone does."""
+    if not settings.silent_miss_share and not settings.duplicate_interval_s:
+        return None
+    return SendPolicy(
+        SendOptions(
+            settings.silent_miss_share,
+            settings.duplicate_interval_s,
+            settings.display_threshold,
+            settings.motion_threshold,
+        )
+    )
 
 
 def build_offline_queue(settings: EdgeSettings, offloader: Offloader | None) -> OfflineQueue | None:
@@ -138,9 +181,8 @@ def build_offline_queue(settings: EdgeSettings, offloader: Offloader | None) -> 
             f"OFFLOAD_FORMAT is {settings.offload_format!r} with OFFLINE_QUEUE_DIR, which keeps pictures; "
             f"write {' or '.join(OPEN_INFERENCE_FORMATS)}"
         )
-    wire = wire_format(settings.offload_format, settings.jpeg_quality)
     options = OfflineOptions(settings.offline_queue_bytes, settings.offline_queue_age_s, settings.display_threshold)
-    return _open(lambda path: OfflineQueue(path, wire, offloader, options), folder, "OFFLINE_QUEUE_DIR")
+    return _open(lambda path: OfflineQueue(path, offloader, options), folder, "OFFLINE_QUEUE_DIR")
 
 
 def url_host(address: str) -> str:

@@ -23,6 +23,7 @@ from workers.edge.metrics import EdgeMetrics
 from workers.edge.offline_queue.queue import OfflineQueue
 from workers.edge.offload import Offloader
 from workers.edge.reader import STOP_S, Reader
+from workers.edge.send_policy import SendPolicy
 from workers.edge.sinks.base import Sink, SinkWriter
 from workers.inference.predictor import Predictor
 
@@ -41,6 +42,7 @@ class PipelineOptions:
     display_threshold: float = 0.0
     deadline_s: float = 2.0
     budget: BudgetedFilter | None = None  # the filter again, where it keeps a budget and is to be told what was sent
+    policy: SendPolicy | None = None  # what is worth sending, beside what the filter doubts
     run: str = ""  # tells this process's frames from those of another one in the same decision log
     edge_first: bool = False  # a hard frame's edge answer leaves at once, and what came of the cloud follows it
 
@@ -74,6 +76,7 @@ class EdgePipeline:
         self._filter_failed = False
         self._filter_lock = threading.Lock()
         self._count_lock = threading.Lock()
+        self._policy_lock = threading.Lock()
         self._in_model = 0
         self.frames = 0
         self.hard = 0
@@ -150,10 +153,35 @@ class EdgePipeline:
                     self._options.budget.overrule(judged=self._options.mine_first)
         elif not self._options.mine_first:
             progress.decision = self._judge(progress.edge)
+        if progress.edge is not None and progress.answer is None:
+            self._choose(progress, progress.edge)
         if progress.decision.hard and progress.answer is None:
             self._ask_cloud(progress)
         else:
             self._conclude(progress)
+
+    def _choose(self, progress: Progress, boxes: list[Any]) -> None:
+        """Let the policy have its say about a frame that the filter has judged."""
+        policy, budget = self._options.policy, self._options.budget
+        if policy is None:
+            return
+        with self._policy_lock:  # answers come from several threads
+            choice = policy.choose(progress.decision, boxes, progress.frame)
+        progress.decision, progress.view = choice.decision, choice.view
+        if choice.sampled and budget is not None:
+            budget.overrule(judged=True)
+        if choice.duplicate:
+            progress.answer = CloudAnswer(None, OffloadCause.NEAR_DUPLICATE)
+            self._count(hard=1)
+            if budget is not None:
+                budget.spare()
+        elif choice.sampled:
+            self._metrics.sampled()
+
+    def _note_answered(self, progress: Progress) -> None:
+        if self._options.policy is not None and progress.view is not None:
+            with self._policy_lock:
+                self._options.policy.answered(progress.frame, progress.view)
 
     def _judge_raw(self, frame: SourceFrame) -> Decision:
         if self._options.filter is None:
@@ -180,6 +208,8 @@ class EdgePipeline:
             progress.answer = answer
             if self._options.budget is not None:
                 self._options.budget.sent(answer.bytes_sent)
+            if answer.result is not None:
+                self._note_answered(progress)
             if answer.result is None and progress.edge_ms is None:  # mined first: the little model has not been asked
                 self._unanswered[progress.frame.sequence] = progress
                 self._buffer.put_back(progress.frame)

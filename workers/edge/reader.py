@@ -11,9 +11,11 @@ from typing import Protocol
 from sedna_py.errors import SednaError, SourceError
 from sedna_py.estimator import Frame
 from workers.edge.frames import FrameBuffer, SourceFrame
+from workers.edge.motion import Look
 from workers.edge.sharing.exchange import BEGINNING, Place
 from workers.edge.sources import FrameSource
 
+LookAt = Callable[[Frame, float], Look]
 NOWHERE: Mapping[str, Place] = {}
 LOG = logging.getLogger(__name__)
 STOP_S = 6.0  # a network stream's read gives up after 5 s; frames that were read get as long to be looked at
@@ -39,7 +41,8 @@ class FrameReader(threading.Thread):
 
     0 means no limit for each of repeat, pace and limit. A live source has its own pace and no second round. `ended` is called
     when no more frames will come, instead of the buffer's `end`. `start` is how far the source has been read before, by somebody
-    else: what comes next is read, with the numbers that follow.
+    else: what comes next is read, with the numbers that follow. A picture that `look` (given
+    the picture and the time) does not want is not taken.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class FrameReader(threading.Thread):
         limit: int = 0,
         ended: Callable[[], None] | None = None,
         start: Place = BEGINNING,
+        look: LookAt | None = None,
     ) -> None:
         super().__init__(name="frame-reader", daemon=True)
         self.buffer = buffer
@@ -62,6 +66,7 @@ class FrameReader(threading.Thread):
         self._repeat = 1 if source.live else repeat
         self._limit = limit
         self._ended = ended or buffer.end
+        self._look = look
         self._stopped = threading.Event()
         self.place = start
         self.read = start.number
@@ -113,8 +118,12 @@ class FrameReader(threading.Thread):
                 continue
             if self._pace:
                 self._stopped.wait(max(due_in(index - first, self._pace, time.monotonic() - started), 0))
+            look = self._look(picture, time.monotonic()) if self._look else None
+            if look is not None and not look.wanted:
+                continue
             self.taken += 1
             frame = self._frame(picture, lap, index)
+            frame.moved = look.moved if look else None
             self.place = Place.of(frame)
             if not self.buffer.put(frame) or self.taken == self._limit:
                 return False
@@ -137,7 +146,10 @@ class FrameReader(threading.Thread):
 
 
 class SourceReaders:
-    """One reader a source, into one buffer, which ends when the last of them has; what befalls one source is its own."""
+    """One reader a source, into one buffer, which ends when the last of them has; what befalls one source is its own.
+
+    `look` makes what each of them looks at its pictures with.
+    """
 
     def __init__(
         self,
@@ -149,6 +161,7 @@ class SourceReaders:
         repeat: int = 1,
         limit: int = 0,
         start: Mapping[str, Place] = NOWHERE,
+        look: Callable[[], LookAt | None] = lambda: None,
     ) -> None:
         self.buffer = buffer
         self._sources = sources
@@ -164,6 +177,7 @@ class SourceReaders:
                 limit=limit,
                 ended=self._one_has_ended,
                 start=start.get(source.name, BEGINNING),
+                look=look(),
             )
             for source in sources
         ]

@@ -8,9 +8,12 @@ from typing import Final
 
 import numpy as np
 
+from sedna_py.client.cloud_client import CloudReply
 from sedna_py.estimator import Frame
 from sedna_py.protocol import npy, sedna_json
+from sedna_py.protocol.causes import OffloadCause
 from sedna_py.protocol.media_types import JPEG, JSON, NPY, PNG
+from workers.edge.packed import Packed
 from workers.inference.image_codec import encode_jpeg, encode_png
 
 OPEN_INFERENCE_FORMATS: Final = ("jpeg", "png")  # of those below, what a server of that protocol is sent
@@ -18,10 +21,20 @@ OPEN_INFERENCE_FORMATS: Final = ("jpeg", "png")  # of those below, what a server
 
 @dataclass(frozen=True, slots=True)
 class WireFormat:
-    """A media type, and how a frame (BGR) becomes its bytes. `encode` raises MalformedBody."""
+    """A media type, and how a frame (BGR) becomes its bytes, always the same. `encode` raises MalformedBody. It is a Packer."""
 
     media_type: str
     encode: Callable[[Frame], bytes]
+
+    def pack(self, picture: Frame) -> Packed:
+        """Return the whole picture."""
+        return Packed(self.encode(picture))
+
+    def answered(self, reply: CloudReply, started: float, now: float) -> None:
+        """Learn nothing."""
+
+    def failed(self, cause: OffloadCause, started: float, now: float) -> None:
+        """Learn nothing."""
 
 
 def wire_format(name: str, jpeg_quality: int = 85) -> WireFormat:

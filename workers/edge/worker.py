@@ -16,13 +16,17 @@ from workers.cpu_metrics import show_cpu
 from workers.edge.frames import BufferPolicy, FrameBuffer, FrameFigures
 from workers.edge.http import HealthServer
 from workers.edge.metrics import EdgeMetrics
+from workers.edge.motion import MotionGate
+from workers.edge.packing import FittedJpeg
 from workers.edge.parts import (
     build_offline_queue,
     build_offloader,
     lane_rules,
     load_filter,
+    motion_gate,
     prepare_sinks,
     push_sources,
+    send_policy,
 )
 from workers.edge.pipeline import EdgePipeline, PipelineOptions, frames_inside
 from workers.edge.push_routes import PushLimits, push_routes
@@ -51,6 +55,7 @@ class EdgeWorker:
         self._filter = load_filter(settings)
         self._reporter = self._make_reporter()
         self._outages_before = 0
+        self._gates: list[MotionGate] = []  # those of an earlier turn at capturing, too: their counts go on
         self._exchange = join(settings)
         self._sources = self._open_sources()
         self._lanes = lane_rules(settings, self._sources)
@@ -97,10 +102,12 @@ class EdgeWorker:
         predictor = load_predictor(settings, cpu)
         most_out = frames_inside(predictor, settings.offload_in_flight + settings.offload_waiting)
         reader, figures = self._reader(most_out)
-        self._metrics.watch(figures, lambda: offloader.pending if offloader else 0, self._outages)
+        self._metrics.watch(figures, lambda: offloader.pending if offloader else 0, self._outages, self._passed_over)
         self._metrics.sources.watch(figures, self._sources)
         if offloader is not None:
             self._metrics.route.watch(offloader.figures)
+            if isinstance(offloader.packer, FittedJpeg):
+                self._metrics.pack.watch(offloader.packer.figures)
         if self._offline is not None:
             self._metrics.offline.watch(self._offline.figures)
         budget = self._filter if isinstance(self._filter, BudgetedFilter) else None
@@ -113,6 +120,7 @@ class EdgeWorker:
             display_threshold=settings.display_threshold,
             deadline_s=settings.offload_deadline_ms / 1000,
             budget=budget,
+            policy=send_policy(settings),
             run=secrets.token_hex(4),
             edge_first=settings.emit == "edge-first",
         )
@@ -139,7 +147,17 @@ class EdgeWorker:
             repeat=settings.source_repeat,
             limit=settings.source_frames,
             start=start,
+            look=self._make_gate,
         )
+
+    def _make_gate(self) -> MotionGate | None:
+        gate = motion_gate(self._settings)
+        if gate is not None:
+            self._gates.append(gate)
+        return gate
+
+    def _passed_over(self) -> int:
+        return sum(gate.passed_over for gate in self._gates)
 
     def _outages(self) -> int:
         return self._outages_before + sum(source.outages for source in self._sources)

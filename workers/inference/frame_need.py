@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sedna_py.protocol.model_input import ModelInput
+
 FACTORS: Final = (8, 4, 2)  # that libjpeg and OpenCV know
 
 
 @dataclass(frozen=True, slots=True)
-class FrameNeed:
-    """The model's input in pixels; `letterbox`: the picture keeps its aspect ratio in it, else it is stretched to fill it."""
-
-    width: int
-    height: int
-    letterbox: bool
+class FrameNeed(ModelInput):
+    """The model's input, and what a decoder makes of it."""
 
     def reduction(self, width: int, height: int) -> int:
         """Return the largest factor by which a picture of this size can be reduced and still need no enlarging; 1 for none."""

@@ -11,9 +11,15 @@ from sedna_py.errors import MalformedBody
 from sedna_py.estimator import Frame
 
 
-def encode_jpeg(frame: Frame, quality: int) -> bytes:
-    """Return the frame (BGR) as a JPEG. Raises MalformedBody where OpenCV cannot encode it."""
-    return _encode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
+def encode_jpeg(frame: Frame, quality: int, *, full_colour: bool = False) -> bytes:
+    """Return the frame (BGR) as a JPEG; `full_colour`: at each pixel (4:4:4), not one colour for four of them (4:2:0).
+
+    Raises MalformedBody where OpenCV cannot encode it.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    if full_colour:
+        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    return _encode(".jpg", frame, options)
 
 
 def encode_png(frame: Frame) -> bytes:

@@ -28,10 +28,12 @@ from sedna_py.protocol.media_types import JPEG
 from workers.edge.decision import FrameResult, Progress, conclude
 from workers.edge.frames import BufferPolicy, FrameBuffer, SourceFrame
 from workers.edge.metrics import EdgeMetrics
+from workers.edge.motion import MotionGate
 from workers.edge.offline_queue.queue import OfflineOptions, OfflineQueue
 from workers.edge.offload import Offloader, OffloadOptions
 from workers.edge.pipeline import EdgePipeline, PipelineOptions, frames_inside
 from workers.edge.reader import FrameReader
+from workers.edge.send_policy import SendPolicy
 from workers.edge.wire_format import WireFormat
 
 PATIENCE_S = 20.0  # the longest that any test waits for a condition
@@ -297,6 +299,8 @@ class Rig:
     offline: Path | None = None  # the offline queue's folder
     offline_bytes: int = 1 << 20
     offline_age_s: float = 1e12  # the fakes' frames were captured long ago
+    worth: SendPolicy | None = None
+    gate: MotionGate | None = None
 
     def __post_init__(self) -> None:
         self.sink = MemorySink()
@@ -305,7 +309,7 @@ class Rig:
         self.offloader = Offloader(self.cloud, WireFormat(JPEG, self.encode), options) if self.cloud else None
         most_out = frames_inside(self.predictor, self.in_flight + self.waiting)
         self.buffer = FrameBuffer(self.capacity, self.policy, most_out)
-        self.reader = FrameReader(self.source, self.buffer)
+        self.reader = FrameReader(self.source, self.buffer, look=self.gate)
         self.pipeline = EdgePipeline(
             self.reader,
             self.predictor,
@@ -320,6 +324,7 @@ class Rig:
                 budget=self.filter if isinstance(self.filter, BudgetedFilter) else None,
                 run="now",
                 edge_first=self.edge_first,
+                policy=self.worth,
             ),
             self.metrics,
             self._make_queue(),
@@ -330,7 +335,7 @@ class Rig:
         self.queue = None
         if self.offline is not None:
             options = OfflineOptions(self.offline_bytes, self.offline_age_s, self.threshold)
-            self.queue = OfflineQueue(self.offline, WireFormat(JPEG, self.encode), self.offloader, options)
+            self.queue = OfflineQueue(self.offline, self.offloader, options)
             self.metrics.offline.watch(self.queue.figures)
         return self.queue
 

@@ -15,6 +15,7 @@ from sedna_py.errors import MalformedBody
 from sedna_py.hard_example_mining.budget_text import parse_budget
 from sedna_py.metrics import names
 from sedna_py.protocol.causes import OffloadCause
+from sedna_py.protocol.media_types import JPEG
 from tests.workers.edge.fakes import (
     CLOUD_BOXES,
     FakeCloud,
@@ -35,8 +36,11 @@ from workers.edge.offline_queue.backlog import BLOCK, REST_S, Loss
 from workers.edge.offline_queue.folder import HeldFolder
 from workers.edge.offline_queue.queue import MAY_PASS, MOST_OFFERED
 from workers.edge.offline_queue.stored_frame import HEAD_BYTES, Stored, StoredFrame, late_record, read_head, unpack
+from workers.edge.packed import Packed
 from workers.edge.sinks.upstream_folders import UpstreamFoldersSink
 from workers.edge.sinks.video import VideoSink
+from workers.edge.wire_format import WireFormat
+from workers.inference.frame_need import Scale
 from workers.inference.image_codec import encode_jpeg
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
@@ -105,6 +109,13 @@ def outage(tmp_path):
     for one in begun:
         if not one.rig.sink.closed:
             one.end()
+
+
+class Reducing(WireFormat):
+    """Makes every picture smaller: by four across, by two down."""
+
+    def pack(self, picture):
+        return Packed(self.encode(picture), Scale(4.0, 2.0))
 
 
 def files(tmp_path):
@@ -348,9 +359,10 @@ def test_one_that_got_no_answer_by_no_fault_of_its_own_does_not_rest(outage, mon
 # --- damage
 
 
-def test_a_file_is_whole_or_recognisably_not():
+@pytest.mark.parametrize("scale", [None, Scale(641 / 192, 479 / 143)])
+def test_a_file_is_whole_or_recognisably_not(scale):
     record = Rig(predictor=FakePredictor(unsure)).run()[0]
-    stored = Stored(record, "image/jpeg", bytes(range(256)) * 20)
+    stored = Stored(record, "image/jpeg", Packed(bytes(range(256)) * 20, scale))
     data = stored.pack()
     assert unpack(data) == stored
     assert read_head(data[:HEAD_BYTES]).size == len(data)
@@ -446,8 +458,10 @@ def test_a_worker_whose_model_cannot_be_loaded_lets_go(tmp_path):
 
 
 def late_result(number, run, shown):
-    record = replace(Rig(predictor=FakePredictor(unsure)).run()[0], frame=number, run=run, hard=True)
-    stored = Stored(record, "image/jpeg", encode_jpeg(shown, 95))
+    height, width = shown.shape[:2]
+    closed = Rig(predictor=FakePredictor(unsure)).run()[0]
+    record = replace(closed, frame=number, run=run, hard=True, width=width, height=height)
+    stored = Stored(record, "image/jpeg", Packed(encode_jpeg(shown, 95)))
     answer = CloudAnswer([[1, 1, 50, 50, 0.9, 1]], None, 7, None, 4.0)
     return FrameResult(StoredFrame(stored, "x"), late_record(stored, answer, 0.0, record.captured + 60, 7))
 
@@ -480,6 +494,23 @@ def test_the_picture_of_a_late_answer_is_decoded_when_it_is_looked_at(monkeypatc
     late = late_result(1, "now", np.full((60, 80, 3), 90, np.uint8))
     assert late.frame.picture.shape == (60, 80, 3)
     assert abs(int(late.frame.picture[0, 0, 0]) - 90) <= 2
-    broken = StoredFrame(Stored(late.record, "image/jpeg", b"no picture"), "x")
+    broken = StoredFrame(Stored(late.record, "image/jpeg", Packed(b"no picture")), "x")
     with pytest.raises(OSError, match="cannot be decoded"):
         _ = broken.picture
+
+
+def test_a_picture_that_was_made_smaller_for_the_cloud_comes_back_in_the_frames_size():
+    record = replace(Rig(predictor=FakePredictor(unsure)).run()[0], width=80, height=60)
+    small = Packed(encode_jpeg(np.full((15, 20, 3), 90, np.uint8), 95), Scale(4.0, 4.0))
+    frame = StoredFrame(unpack(Stored(record, "image/jpeg", small).pack()), "x")
+    assert frame.picture.shape == (60, 80, 3)
+    assert abs(int(frame.picture[30, 40, 0]) - 90) <= 2
+
+
+def test_the_boxes_of_a_stored_picture_that_was_made_smaller_are_in_pixels_of_the_frame(outage):
+    it = outage()
+    it.rig.offloader.packer = Reducing(JPEG, lambda _: b"small")
+    it.take(1)
+    it.cloud.refuses = False
+    (late,) = it.late(1)
+    assert [box[:4] for box in late.cloud] == [[4 * x0, 2 * y0, 4 * x1, 2 * y1] for x0, y0, x1, y1, *_ in CLOUD_BOXES]

@@ -24,7 +24,7 @@ from workers.edge.offline_queue.backlog import Backlog, Loss, Waiting, value
 from workers.edge.offline_queue.folder import HeldFolder
 from workers.edge.offline_queue.stored_frame import Stored, StoredFrame, late_record, unpack
 from workers.edge.offload import Offloader
-from workers.edge.wire_format import WireFormat
+from workers.edge.packed import Packed
 
 LOG = logging.getLogger(__name__)
 
@@ -90,10 +90,10 @@ class OfflineFigures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Offered:
-    """A frame that is to be stored: `body`, or the picture that has to be encoded first."""
+    """A frame that is to be stored: `packed`, or the picture that has to be encoded first."""
 
     record: DecisionRecord
-    body: bytes | None
+    packed: Packed | None
     picture: Frame | None
 
     def as_waiting(self, size: int, name: str = "") -> Waiting:
@@ -110,13 +110,11 @@ class OfflineQueue:
     def __init__(
         self,
         base: Path,
-        wire: WireFormat,
         offloader: Offloader,
         options: OfflineOptions,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._base = base
-        self._wire = wire
         self._offloader = offloader
         self._options = options
         self._clock = clock
@@ -156,7 +154,7 @@ class OfflineQueue:
         record = result.record
         if record.path is not AnswerPath.FALLBACK or record.cause not in MAY_PASS:
             return
-        offered = _Offered(record, result.body, None if result.body is not None else result.frame.picture)
+        offered = _Offered(record, result.packed, None if result.packed is not None else result.frame.picture)
         with self._changed:
             if self._closing:
                 return
@@ -230,7 +228,7 @@ class OfflineQueue:
     def _ready_to_store(self) -> list[_Offered]:
         if time.monotonic() >= self._encodes_at:
             return self._offered
-        return [offered for offered in self._offered if offered.body is not None]
+        return [offered for offered in self._offered if offered.packed is not None]
 
     def _next_offered(self) -> _Offered | None:
         with self._changed:
@@ -245,11 +243,11 @@ class OfflineQueue:
         if not self._backlog.would_keep(offered.as_waiting(self._size)):
             self._lost[Loss.EVICTED] += 1  # known before it is encoded: a full queue costs no work
             return
-        body = self._encode(offered)
-        if body is None:
+        packed = self._encode(offered)
+        if packed is None:
             self._lost[Loss.ENCODE_FAILED] += 1
             return
-        data = Stored(offered.record, self._wire.media_type, body).pack()
+        data = Stored(offered.record, self._offloader.packer.media_type, packed).pack()
         self._size = len(data)
         item = offered.as_waiting(len(data), self._own.new_name())
         given_up = self._backlog.add(item)
@@ -269,13 +267,13 @@ class OfflineQueue:
             self._disk_fails = False
             LOG.info("the offline queue can write again")
 
-    def _encode(self, offered: _Offered) -> bytes | None:
-        if offered.body is not None:
-            return offered.body
+    def _encode(self, offered: _Offered) -> Packed | None:
+        if offered.packed is not None:
+            return offered.packed
         assert offered.picture is not None  # noqa: S101 - it has one of them
         started = time.monotonic()
         try:
-            return self._wire.encode(offered.picture)
+            return self._offloader.packer.pack(offered.picture)
         except Exception as error:  # noqa: BLE001 - whatever the codec raises, other frames can be encoded
             LOG.warning("frame %d cannot be encoded for the offline queue: %s", offered.record.frame, error)
             return None
@@ -301,7 +299,7 @@ class OfflineQueue:
             self._under_way[item.name] = item
             frame_id = f"{stored.record.source}#{stored.record.frame}"
             self._offloader.submit_stored(
-                stored.body, stored.media_type, frame_id, partial(self._answered, item, stored)
+                stored.packed, stored.media_type, frame_id, partial(self._answered, item, stored)
             )
 
     def _read(self, item: Waiting) -> Stored | None:

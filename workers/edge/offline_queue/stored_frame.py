@@ -8,11 +8,15 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import Final
 
+import cv2
+
 from sedna_py.decision_log import DecisionRecord, Emit, Latency, Path, read_records
 from sedna_py.errors import MalformedBody
 from sedna_py.estimator import Frame
 from workers.edge.decision import CloudAnswer, above
 from workers.edge.frames import SourceFrame
+from workers.edge.packed import Packed
+from workers.inference.frame_need import Scale
 from workers.inference.image_codec import decode_image
 
 _MAGIC: Final = b"sednaoq1"
@@ -37,15 +41,17 @@ class Stored:
 
     record: DecisionRecord
     media_type: str
-    body: bytes
+    packed: Packed
 
     def pack(self) -> bytes:
         """Return the file: one piece, so that it is whole or recognisably not."""
-        text = f"{self.media_type}\n{self.record.to_line()}".encode()
+        scale, body = self.packed.scale, self.packed.body
+        kind = self.media_type if scale is None else f"{self.media_type} {scale.across!r} {scale.down!r}"
+        text = f"{kind}\n{self.record.to_line()}".encode()
         score = math.nan if self.record.score is None else self.record.score
-        rest = _HEAD.pack(_MAGIC, 0, len(text), len(self.body), score, self.record.captured)[_CHECKED_FROM:]
-        checksum = zlib.crc32(self.body, zlib.crc32(text, zlib.crc32(rest)))
-        return b"".join((_MAGIC, struct.pack(">I", checksum), rest, text, self.body))
+        rest = _HEAD.pack(_MAGIC, 0, len(text), len(body), score, self.record.captured)[_CHECKED_FROM:]
+        checksum = zlib.crc32(body, zlib.crc32(text, zlib.crc32(rest)))
+        return b"".join((_MAGIC, struct.pack(">I", checksum), rest, text, body))
 
 
 def read_head(start: bytes) -> Head:
@@ -64,19 +70,25 @@ def unpack(data: bytes) -> Stored:
     if len(data) != head.size or zlib.crc32(data[_CHECKED_FROM:]) != int.from_bytes(data[8:12], "big"):
         raise MalformedBody("its length or its checksum is not the one that was written")
     _, _, length, _, _, _ = _HEAD.unpack_from(data)
-    media_type, _, line = data[HEAD_BYTES : HEAD_BYTES + length].decode().partition("\n")
-    return Stored(next(iter(read_records([line]))), media_type, data[HEAD_BYTES + length :])
+    kind, _, line = data[HEAD_BYTES : HEAD_BYTES + length].decode().partition("\n")
+    media_type, *sides = kind.split(" ")
+    packed = Packed(data[HEAD_BYTES + length :], Scale(float(sides[0]), float(sides[1])) if sides else None)
+    return Stored(next(iter(read_records([line]))), media_type, packed)
 
 
 class StoredFrame(SourceFrame):
-    """The frame of a late answer: its picture is decoded for the first sink that looks at it, as most look at none."""
+    """The frame of a late answer: its picture is decoded for the first sink that looks at it, as most look at none.
 
-    __slots__ = ("_body", "_shown", "name")
+    One that was made smaller for the cloud is brought back to the frame's size, as the boxes are in its pixels.
+    """
+
+    __slots__ = ("_body", "_shown", "_size", "name")
     _shown: Frame | None
 
     def __init__(self, stored: Stored, name: str) -> None:
         record = stored.record
-        self._body = stored.body
+        self._body = stored.packed.body
+        self._size = (record.width, record.height)
         self.name = name
         super().__init__(record.frame, record.source, None, 0.0, record.captured)  # type: ignore[arg-type]
 
@@ -85,7 +97,7 @@ class StoredFrame(SourceFrame):
         """The picture, BGR. Raises OSError where it cannot be decoded, as a sink may."""
         if self._shown is None:
             try:
-                self._shown = decode_image(self._body)
+                self._shown = _enlarged(decode_image(self._body), self._size)
             except MalformedBody as error:
                 raise OSError(f"frame {self.number}: {error}") from error
         return self._shown
@@ -93,6 +105,12 @@ class StoredFrame(SourceFrame):
     @picture.setter
     def picture(self, shown: Frame | None) -> None:
         self._shown = shown
+
+
+def _enlarged(picture: Frame, size: tuple[int, int]) -> Frame:
+    if (picture.shape[1], picture.shape[0]) == size:
+        return picture
+    return cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]  # as in video.py
 
 
 def late_record(stored: Stored, answer: CloudAnswer, threshold: float, now: float, bytes_sent: int) -> DecisionRecord:

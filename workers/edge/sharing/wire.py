@@ -69,6 +69,7 @@ def header(frame: SourceFrame, run: str, picture: str, *, captured: bool) -> byt
         "ordinal": frame.ordinal,
         "captured_at": frame.captured_at,
         "waiting": frame.frames_waiting,
+        "moved": frame.moved,
         "picture": picture,
     }
     if captured:
@@ -101,6 +102,7 @@ def frame_of(values: dict[str, Any], picture: Frame, captured: float) -> SourceF
             index=int(values["index"]),
             ordinal=int(values["ordinal"]),
             run=str(values["run"]),
+            moved=None if values["moved"] is None else bool(values["moved"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise MalformedBody(f"a frame's header is not whole: {error}") from None
