@@ -188,7 +188,7 @@ class Offloader:
             self.packer.failed(error.cause, started, time.monotonic())
             return _failed(error.cause, len(packed.body), encode_ms, started)
         self.packer.answered(reply, started, time.monotonic())
-        result = packed.in_frame(reply.result)
+        result = packed.in_frame(reply.result, from_detector=reply.model_input is not None)
         cause = OffloadCause.INVALID_REPLY if result is None else None
         return CloudAnswer(result, cause, reply.bytes_sent, encode_ms, reply.latency_s * 1000)
 
