@@ -263,7 +263,7 @@ def _outcome(what: str, asked: Future[CloudAnswer]) -> CloudAnswer:
 
 
 def _answer(reply: CloudReply, packed: Packed, encode_ms: float | None) -> CloudAnswer:
-    result = packed.in_frame(reply.result)
+    result = packed.in_frame(reply.result, from_detector=reply.model_input is not None)
     cause = OffloadCause.INVALID_REPLY if result is None else None
     return CloudAnswer(result, cause, reply.bytes_sent, encode_ms, reply.latency_s * 1000)
 

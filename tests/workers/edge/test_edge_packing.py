@@ -18,7 +18,8 @@ from sedna_py.protocol.model_input import ModelInput
 from tests.workers.edge.scenes import street
 from workers.edge.link_quality import CUT_PAUSE_S, RISE_S, LinkQuality
 from workers.edge.metrics import EdgeMetrics
-from workers.edge.packing import HEARD_S, FittedJpeg, InputSizes, Packed
+from workers.edge.packed import Packed
+from workers.edge.packing import HEARD_S, FittedJpeg, InputSizes
 from workers.edge.parts import make_packer
 from workers.edge.wire_format import WireFormat
 from workers.inference.frame_need import Scale
@@ -95,11 +96,16 @@ def test_where_workers_differ_the_largest_counts_until_it_is_not_heard_any_more(
 
 def test_boxes_come_back_in_pixels_of_the_frame_and_what_is_no_box_is_refused():
     packed = Packed(b"", Scale(641 / 192, 479 / 143))
-    [row] = packed.in_frame([[0.0, 71.5, 192.0, 143.0, 0.9, 1.0]])
-    assert row == [0.0, pytest.approx(239.5, abs=0.1), 641.0, 479.0, 0.9, 1.0]
-    assert packed.in_frame([]) == []
-    assert packed.in_frame([0.2, 0.8]) is None
-    assert Packed(b"").in_frame([0.2, 0.8]) == [0.2, 0.8]
+    for from_detector in (True, False):
+        [row] = packed.in_frame([[0.0, 71.5, 192.0, 143.0, 0.9, 1.0]], from_detector=from_detector)
+        assert row == [0.0, pytest.approx(239.5, abs=0.1), 641.0, 479.0, 0.9, 1.0]
+        assert packed.in_frame([], from_detector=from_detector) == []
+        assert packed.in_frame([0.2, 0.8], from_detector=from_detector) is None
+        assert packed.in_frame([["a", "b", "c", "d"]], from_detector=from_detector) is None
+        assert Packed(b"").in_frame([0.2, 0.8], from_detector=from_detector) == [0.2, 0.8]
+    # Four chances of four classes, where nothing says that the model is a detector.
+    assert packed.in_frame([[0.1, 0.2, 0.3, 0.4]], from_detector=False) is None
+    assert packed.in_frame([[0.0, 0.0, 192.0, 143.0]], from_detector=True) == [[0.0, 0.0, 641.0, 479.0]]
 
 
 def slow_link(quality: LinkQuality, count: int, start: float = 0.0) -> list[int]:
