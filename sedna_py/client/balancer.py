@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-
 _NEW_SHARE: Final = 0.2  # of a new time in a pod's mean
 
 
@@ -50,7 +49,7 @@ class BalancerPolicy:
 
     `misses`: requests in a row without an answer in time that count as a failure; one alone may be a slow frame.
     `drain_s`: how long a pod that said `Connection: close` is left alone, if DNS names it for so long.
-    `choices`: how many pods are compared. `slower`: times the fastest pod's time from which a pod counts as slower; less is chance.
+    `choices`: how many pods are compared. `slower`: times the fastest pod's time, from which one counts as slower.
     `forget_s`: how long a pod's time is believed after its last answer; it may have been given more processors since.
     """
 
@@ -178,7 +177,9 @@ class Balancer:
             self._quarantine(pod, now)
 
     def _soonest(self, ready: list[Pod]) -> Pod:
-        drawn = self._chance.sample(ready, min(self._policy.choices, len(ready)))  # in any order, so that the first is fair
+        drawn = self._chance.sample(
+            ready, min(self._policy.choices, len(ready))
+        )  # in any order, so that the first is fair
         fastest = min((pod.work_s for pod in self._ready if pod.work_s), default=0.0)
         return min(drawn, key=lambda pod: self._expected(pod, fastest))
 

@@ -5,7 +5,8 @@ failures open, nobody may; after a cool-down half-open, one probe may, and its o
 again. The cool-down grows with every failed probe up to a bound, and is shortened by chance, so that the edges that lost the
 same cloud at the same time do not all probe it at the same time.
 
-Pure: `now` is an argument, in seconds of a monotonic clock, and so is the source of chance. Not thread-safe; it belongs to one event loop.
+Pure: `now` is an argument, in seconds of a monotonic clock, and so is the source of chance. Not thread-safe; it belongs to
+one event loop.
 """
 
 from __future__ import annotations

@@ -194,7 +194,7 @@ def _verdict(result: Result) -> Verdict:
 
 
 def _work_s(result: Result) -> float:
-    """Return the seconds that the worker says it had the request in hand, 0 if it says nothing; waiting in line is none of them."""
+    """Return the seconds that the worker says it worked on the request, 0 if it says nothing; waiting in line is no work."""
     if not isinstance(result, Answer) or result.status != 200:
         return 0.0
     timing = parse_server_timing(result.headers.get(SERVER_TIMING))

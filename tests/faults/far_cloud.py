@@ -2,8 +2,8 @@
 
     python -m tests.faults.far_cloud PORT [--seconds 0.05] [--streams 0] [--host 127.0.0.1]
 
-It takes what the edge sends, and its Server-Timing is the cloud worker's. `POST /mode/<mode>` changes how it answers, `GET /count`
-tells how many predictions it answered well.
+It takes what the edge sends, and its Server-Timing is the cloud worker's. `POST /mode/<mode>` changes how it answers,
+`GET /count` tells how many predictions it answered well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One real edge worker through every fault in turn: it goes on at its pace, answers each frame once, and comes back to the cloud."""
+"""One real edge worker through every fault in turn: it keeps its pace, answers each frame once, and uses the cloud again."""
 
 from __future__ import annotations
 
