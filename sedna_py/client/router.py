@@ -31,7 +31,8 @@ _CONNECTING: Final = (httpx.ConnectError, httpx.ConnectTimeout)
 _BROKEN: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 # What a server that goes away says beside `Connection: close`; with other answers it is about that one request.
 _FAREWELLS: Final = frozenset({200, 429, 503})
-_NO_WORK: Final = frozenset({"read", "queue"})  # stages of Server-Timing: the link's time, and the line's
+# Stages of the cloud worker's Server-Timing; `read` is the link's time and `queue` the line's, others are some proxy's.
+_WORK: Final = ("decode", "infer", "encode")
 _GATEWAY_ERRORS: Final = frozenset({502, 503, 504})
 
 Result = Answer | Exception
@@ -198,7 +199,7 @@ def _work_s(result: Result) -> float:
     if not isinstance(result, Answer) or result.status != 200:
         return 0.0
     timing = parse_server_timing(result.headers.get(SERVER_TIMING))
-    return sum(spent for stage, spent in timing.items() if stage not in _NO_WORK) / 1000
+    return sum(timing.get(stage, 0.0) for stage in _WORK) / 1000
 
 
 def _why_elsewhere(result: Result, call: Call) -> RetryCause | None:

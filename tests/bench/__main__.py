@@ -40,6 +40,7 @@ def main() -> None:
     serving.add_argument("--reload-seconds", type=float, default=Options().reload_s, help="of the new versions")
     way = parser.add_argument_group("--only offload", "the edge's way to the cloud: its costs, its use, and its faults")
     way.add_argument("--offload-parts", choices=offload.PARTS, nargs="+", default=offload.PARTS, help="some of it")
+    way.add_argument("--faults", choices=offload.ALL, nargs="+", default=offload.ALL, help="some of the outages")
     parser.add_argument("--json", type=Path, help="file for the figures of every round")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, leave)
@@ -63,7 +64,7 @@ def main() -> None:
         figures["serving"] = bench_serving(face_pair(), helmet_pair(), options)
     elif chosen.only == "offload":
         pairs = [pair for pair in (face_pair(), helmet_pair()) if pair is not None]
-        way_options = offload.Options(chosen.rounds, chosen.seconds, tuple(chosen.offload_parts))
+        way_options = offload.Options(chosen.rounds, chosen.seconds, tuple(chosen.offload_parts), tuple(chosen.faults))
         figures["offload"] = offload.bench_offload(pairs, way_options)
     elif chosen.only is None:
         print("\nthe way to the cloud and its faults: --only offload")

@@ -7,6 +7,7 @@ At full speed that time is the length of the queue in front of the model, whatev
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,7 +22,7 @@ from tests.faults.toxiproxy import running
 FAR_S: Final = 0.05
 PACE_SHARE: Final = 0.4  # of what the edge can do: a camera that leaves it room
 PERIOD_S: Final = 5.0
-HEALTHY: Final = "healthy"
+ALL: Final = (*FAULTS, FLAPPING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class UnderFault:
     healthy_paced: list[EdgeRun] = field(default_factory=list)
 
 
-def measure_outages(pair: Pair, rounds: int, seconds: float) -> dict[str, UnderFault]:
+def measure_outages(pair: Pair, rounds: int, seconds: float, names: Sequence[str]) -> dict[str, UnderFault]:
     """Return the figures of each fault; 30 % of the frames are hard."""
     found: dict[str, UnderFault] = {}
     with far_cloud(free_port(), FAR_S) as cloud, running(locate(os.environ)) as proxy:
@@ -42,7 +43,7 @@ def measure_outages(pair: Pair, rounds: int, seconds: float) -> dict[str, UnderF
         environment = cloud_at(link.port)
         pace = PACE_SHARE * run_edge(pair, environment, seconds).frames
         for _ in range(rounds):
-            for name in (*FAULTS, FLAPPING):
+            for name in names:
                 figures = found.setdefault(name, UnderFault())
                 figures.healthy_fast.append(run_edge(pair, environment, seconds))
                 figures.healthy_paced.append(run_edge(pair, environment, seconds, pace=pace))

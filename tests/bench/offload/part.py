@@ -11,7 +11,7 @@ from typing import Final
 from tests.bench.edge import median
 from tests.bench.offload.balance import EQUAL, ONE_SLOW, SAME_SUM, balance
 from tests.bench.offload.edge_run import EdgeRun
-from tests.bench.offload.outages import UnderFault, measure_outages
+from tests.bench.offload.outages import ALL, UnderFault, measure_outages
 from tests.bench.offload.throughput import (
     AgainstUpstream,
     Costs,
@@ -31,11 +31,12 @@ BALANCE_DEPTHS: Final = (8, 16)  # the first is the default of OFFLOAD_IN_FLIGHT
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How often and how long; `parts` are some of PARTS."""
+    """How often and how long; `parts` are some of PARTS, `faults` of those of the part outages."""
 
     rounds: int = 5
     seconds: float = 8.0
     parts: Sequence[str] = PARTS
+    faults: Sequence[str] = ALL
 
 
 def bench_offload(pairs: Sequence[Pair], options: Options) -> dict[str, object]:
@@ -72,7 +73,7 @@ def bench_offload(pairs: Sequence[Pair], options: Options) -> dict[str, object]:
         found["balance"] = {str(at_once): bench_balance(at_once, rounds, seconds) for at_once in BALANCE_DEPTHS}
     if "outages" in options.parts:
         print("\nfaults, 30 % hard: each over the healthy link measured just before")
-        outages = measure_outages(first, rounds, seconds)
+        outages = measure_outages(first, rounds, seconds, options.faults)
         report_outages(outages)
         found["outages"] = {name: asdict(figures) for name, figures in outages.items()}
     return found

@@ -68,7 +68,7 @@ def test_requests_go_to_the_pod_that_says_that_it_works_faster_whatever_its_line
     async def main():
         async with (
             loopback.serve(
-                pod("fast", "read;dur=700, queue;dur=500, decode;dur=1, infer;dur=9"), host="127.0.0.2"
+                pod("fast", "read;dur=700, queue;dur=500, decode;dur=1, infer;dur=9, cdn;dur=900"), host="127.0.0.2"
             ) as fast,
             loopback.serve(pod("slow", "infer;dur=30"), host="127.0.0.3") as slow,
             client_of(NOWHERE, Names([f"127.0.0.2:{fast}", f"127.0.0.3:{slow}"])) as client,
