@@ -36,6 +36,7 @@ demo: $(VENV)/.demo ## joint inference on a real video, on this machine; SOURCE=
 test: $(VENV)/.dev ## every test that this machine can run
 	@$(BIN)/python -m tests.cluster packages || echo "going on without the tests that need nodes"
 	@$(BIN)/python -m tests.cluster binaries || echo "going on without the tests that need a control plane"
+	@$(BIN)/python -m tests.faults || echo "going on without the tests that need bad links"
 	@$(BIN)/python -m tests.images || echo "going on without the tests that need images"
 	@$(BIN)/python -m tests
 

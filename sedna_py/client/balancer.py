@@ -1,7 +1,13 @@
 """Which pod gets the next request: pure; the time and the source of chance are arguments.
 
-The power of two choices (M. Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, IEEE TPDS 12(10), 2001):
-of two pods drawn at random, the one with fewer requests on their way. A pod gets requests only after it has answered a
+The power of some choices (M. Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, IEEE TPDS 12(10), 2001): of
+a few pods drawn at random, the one with the fewest requests on their way; with three, a service of three pods is seen whole.
+Where pods say how long they work on a request (Server-Timing), a request on its way to a clearly slower pod counts for as many
+as that pod is times slower: it goes where it would be done first. Linux Virtual Server has that rule as the scheduler `sed`,
+shortest expected delay, with weights that somebody writes down. Without it a slow pod, given as many requests at once as the
+others, gets no more of them than it can answer, but each waits there for as many times longer.
+
+A pod gets requests only after it has answered a
 probe, so that no frame pays for a pod that cannot be reached; after a failure it is probed again, at growing intervals.
 
 Not thread-safe; it belongs to one event loop.
@@ -13,6 +19,9 @@ import random
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+_NEW_SHARE: Final = 0.2  # of a new time in a pod's mean
 
 
 class PodState(StrEnum):
@@ -40,6 +49,8 @@ class BalancerPolicy:
 
     `misses`: requests in a row without an answer in time that count as a failure; one alone may be a slow frame.
     `drain_s`: how long a pod that said `Connection: close` is left alone, if DNS names it for so long.
+    `choices`: how many pods are compared. `slower`: times the fastest pod's time, from which one counts as slower.
+    `forget_s`: how long a pod's time is believed after its last answer; it may have been given more processors since.
     """
 
     quarantine_s: float = 0.5
@@ -47,12 +58,17 @@ class BalancerPolicy:
     max_quarantine_s: float = 8.0
     drain_s: float = 5.0
     misses: int = 3
+    choices: int = 3
+    slower: float = 1.5
+    forget_s: float = 10.0
 
 
 class Pod:
     """One address and what is known of it."""
 
-    __slots__ = ("address", "closes_always", "due_at", "in_flight", "misses", "probing", "quarantine_s", "state")
+    __slots__ = (
+        "address", "closes_always", "due_at", "in_flight", "misses", "probing", "quarantine_s", "state", "told_at", "work_s",
+    )  # fmt: skip
 
     def __init__(self, address: str, quarantine_s: float, now: float) -> None:
         self.address = address
@@ -62,6 +78,8 @@ class Pod:
         self.quarantine_s = quarantine_s
         self.due_at = now  # when it is to be probed
         self.probing = False
+        self.work_s = 0.0  # on a request, without waiting in line; 0: not known
+        self.told_at = now
         self.closes_always = False  # its server keeps no connection at all, so a `Connection: close` tells nothing
 
 
@@ -97,6 +115,9 @@ class Balancer:
         self._pods = {
             address: known.get(address) or Pod(address, self._policy.quarantine_s, now) for address in addresses
         }
+        for pod in self._pods.values():
+            if now - pod.told_at > self._policy.forget_s:
+                pod.work_s = 0.0
         self._sort()
 
     def choose(self, tried: Collection[str] = ()) -> Pod | None:
@@ -107,7 +128,7 @@ class Balancer:
         ready = [pod for pod in self._ready if pod.address not in tried] if tried else self._ready
         if not ready:
             return None
-        pod = ready[0] if len(ready) == 1 else self._less_busy(ready)
+        pod = ready[0] if len(ready) == 1 else self._soonest(ready)
         pod.in_flight += 1
         return pod
 
@@ -115,9 +136,15 @@ class Balancer:
         """Whether another pod than this one may get a request."""
         return any(other is not pod for other in self._ready)
 
-    def settle(self, pod: Pod, verdict: Verdict, now: float) -> None:
-        """Learn how a request ended. What an earlier one says of a pod that is set aside already changes nothing."""
+    def settle(self, pod: Pod, verdict: Verdict, now: float, work_s: float = 0.0) -> None:
+        """Learn how a request ended, and how many seconds the pod says that it worked on it (0: it does not say).
+
+        What an earlier one says of a pod that is set aside already changes nothing.
+        """
         pod.in_flight -= 1
+        if work_s > 0:
+            pod.work_s += (work_s - pod.work_s) * (_NEW_SHARE if pod.work_s else 1.0)
+            pod.told_at = now
         if pod.state is not PodState.READY or verdict is Verdict.NOTHING:
             return
         if verdict is Verdict.ANSWERED or (verdict is Verdict.CLOSING and pod.closes_always):
@@ -149,11 +176,17 @@ class Balancer:
         elif verdict is not Verdict.NOTHING:
             self._quarantine(pod, now)
 
-    def _less_busy(self, ready: list[Pod]) -> Pod:
-        one, other = self._chance.sample(ready, 2) if len(ready) > 2 else ready
-        if one.in_flight == other.in_flight:
-            return one if len(ready) > 2 or self._chance.random() < 0.5 else other
-        return one if one.in_flight < other.in_flight else other
+    def _soonest(self, ready: list[Pod]) -> Pod:
+        drawn = self._chance.sample(
+            ready, min(self._policy.choices, len(ready))
+        )  # in any order, so that the first is fair
+        fastest = min((pod.work_s for pod in self._ready if pod.work_s), default=0.0)
+        return min(drawn, key=lambda pod: self._expected(pod, fastest))
+
+    def _expected(self, pod: Pod, fastest: float) -> float:
+        """Return when one more request would be done there, in times of the fastest pod."""
+        slower = pod.work_s / fastest if fastest and pod.work_s else 1.0
+        return (pod.in_flight + 1) * (slower if slower >= self._policy.slower else 1.0)
 
     def _missed(self, pod: Pod) -> bool:
         pod.misses += 1

@@ -2,13 +2,16 @@
 
 The circuit breaker of M. Nygard, Release It! (2nd ed., 2018, chapter 5): closed, everybody may ask; after a run of
 failures open, nobody may; after a cool-down half-open, one probe may, and its outcome closes or opens the circuit
-again. The cool-down grows with every failed probe up to a bound.
+again. The cool-down grows with every failed probe up to a bound, and is shortened by chance, so that the edges that lost the
+same cloud at the same time do not all probe it at the same time.
 
-Pure: `now` is an argument, in seconds of a monotonic clock. Not thread-safe; it belongs to one event loop.
+Pure: `now` is an argument, in seconds of a monotonic clock, and so is the source of chance. Not thread-safe; it belongs to
+one event loop.
 """
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -68,13 +71,15 @@ class BreakerPolicy:
     backoff_factor: float = 2.0
     max_cooldown_s: float = 2.0
     probe_timeout_s: float = 5.0
+    jitter: float = 0.2  # the part of a cool-down that chance may take away
 
 
 class CircuitBreaker:
-    """Count failures and decide about every request."""
+    """Count failures and decide about every request. Without `chance` cool-downs are exact."""
 
-    def __init__(self, policy: BreakerPolicy) -> None:
+    def __init__(self, policy: BreakerPolicy, chance: random.Random | None = None) -> None:
         self._policy = policy
+        self._chance = chance
         self._state = BreakerState.CLOSED
         self._failures = 0
         self._cooldown_s = policy.cooldown_s
@@ -156,7 +161,8 @@ class CircuitBreaker:
 
     def _open(self, now: float) -> None:
         self._enter(BreakerState.OPEN)
-        self._reopens_at = now + self._cooldown_s
+        shortened = 0.0 if self._chance is None else self._policy.jitter * self._chance.random()
+        self._reopens_at = now + self._cooldown_s * (1 - shortened)
 
     def _enter(self, state: BreakerState) -> None:
         self._state = state

@@ -99,10 +99,10 @@ class CloudClient:
         self._settings = settings or ClientSettings()
         root = _checked(base_url)
         self._clock = clock
-        self._breaker = CircuitBreaker(self._settings.breaker_policy())
         self._cap = cap
         self._closed = False
         chance = random.Random()
+        self._breaker = CircuitBreaker(self._settings.breaker_policy(), chance)
         self._connections = Connections(self._settings, transport, clock, chance, tls=root.startswith("https:"))
         self._balancer = Balancer(BalancerPolicy(), chance)
         self._counts = RouteCounts()

@@ -17,12 +17,14 @@ from typing import Any, Final
 
 import httpx
 
+from sedna_py.client.route import RetryCause
 from sedna_py.client.settings import ClientSettings
 from sedna_py.protocol.headers import RequestHeaders
 
 # Requests at once have a bound of their own; beyond it each of so many pods may keep an idle connection.
 _IDLE_PODS: Final = 32
 _AGE_JITTER: Final = 0.2
+_USER_AGENT: Final = "sedna-py"
 
 
 class Kind(Enum):
@@ -76,6 +78,7 @@ class Call:
     reply_begun: bool = False
     body_left: Callable[[], None] = lambda: None  # called when an attempt's body is with the system
     result: Answer | Exception | None = None  # of the last attempt
+    retry: RetryCause | None = None  # why the next attempt is made again
 
     async def trace(self, event: str, _info: dict[str, Any]) -> None:
         """Follow the transport: whether it connected, whether the body has left, and whether a reply began."""
@@ -106,6 +109,7 @@ class Connections:
         # Made once: reading the certificates takes longer than a request.
         self._tls = httpx.create_ssl_context() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._places = asyncio.Semaphore(settings.max_connections)
+        self._closed = False
         self._urls: dict[str, httpx.URL] = {}
         self._old: set[_Generation] = set()  # followed by another, but still in use
         self._closing: set[asyncio.Task[None]] = set()
@@ -134,38 +138,45 @@ class Connections:
         generation = self._current()
         generation.users += 1
         try:
-            return await self._exchange(generation.client, call, target)
+            return await self._exchange(generation.transport, call, target)
         finally:
             generation.users -= 1
             self._retire(generation)
 
     async def aclose(self) -> None:
         """Close every connection, also those in use."""
-        clients = (self._service.client, self._pods, self._fresh, *(old.client for old in self._old))
-        await asyncio.gather(*(client.aclose() for client in clients), *self._closing)
+        self._closed = True
+        own = (self._service.transport, self._pods, self._fresh, *(old.transport for old in self._old))
+        await asyncio.gather(*(transport.aclose() for transport in own), *self._closing)
 
-    async def _exchange(self, client: httpx.AsyncClient, call: Call, target: Target) -> Answer:
+    async def _exchange(self, transport: httpx.AsyncBaseTransport, call: Call, target: Target) -> Answer:
+        """Send by the transport itself: cookies, redirects and the rest of httpx's client would be a fifth of the work."""
+        request = httpx.Request(
+            call.method,
+            self._url(target.root + call.path),
+            content=call.body or None,
+            headers=self._headers(call),
+            # The deadline around the whole request bounds the rest.
+            extensions={"trace": call.trace, "timeout": httpx.Timeout(None, connect=target.connect_s).as_dict()},
+        )
+        if self._closed:  # a transport would connect again
+            raise RuntimeError("the connections are closed")
         call.bodies_sent += 1
         try:
-            async with client.stream(
-                call.method,
-                self._url(target.root + call.path),
-                content=call.body or None,
-                headers=self._headers(call),
-                # The deadline around the whole request bounds the rest.
-                timeout=httpx.Timeout(None, connect=target.connect_s),
-                extensions={"trace": call.trace},
-            ) as response:
-                return Answer(response.status_code, response.headers, await self._read_bounded(response))
+            response = await transport.handle_async_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout):
             call.bodies_sent -= 1
             raise
+        try:
+            return Answer(response.status_code, response.headers, await self._read_bounded(response))
+        finally:
+            await response.aclose()
 
     def _headers(self, call: Call) -> dict[str, str]:
         left_s = call.deadline - self._clock()
         said = replace(call.headers, deadline_s=left_s)
         # No compression: a reply is small, and a small body that unpacks to a huge one is not bounded by its bytes.
-        headers = {**said.render(), "Accept": call.accept, "Accept-Encoding": "identity"}
+        headers = {**said.render(), "Accept": call.accept, "Accept-Encoding": "identity", "User-Agent": _USER_AGENT}
         return {**headers, **call.content}
 
     def _url(self, text: str) -> httpx.URL:
@@ -210,13 +221,14 @@ class Connections:
             return
         self._old.discard(generation)
         # Beside the request, which need not wait for it.
-        closing = asyncio.get_running_loop().create_task(generation.client.aclose())
+        closing = asyncio.get_running_loop().create_task(generation.transport.aclose())
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
 
-    def _make(self, keepalive: int) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            transport=self._transport,
+    def _make(self, keepalive: int) -> httpx.AsyncBaseTransport:
+        if self._transport is not None:
+            return self._transport
+        return httpx.AsyncHTTPTransport(
             trust_env=False,
             verify=self._tls,
             limits=httpx.Limits(
@@ -230,9 +242,9 @@ class Connections:
 class _Generation:
     """Connections of about the same age, and how many requests use them."""
 
-    __slots__ = ("client", "ends_at", "users")
+    __slots__ = ("ends_at", "transport", "users")
 
-    def __init__(self, client: httpx.AsyncClient, ends_at: float) -> None:
-        self.client = client
+    def __init__(self, transport: httpx.AsyncBaseTransport, ends_at: float) -> None:
+        self.transport = transport
         self.ends_at = ends_at
         self.users = 0

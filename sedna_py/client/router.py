@@ -24,13 +24,15 @@ from sedna_py.client.route import OK, RetryCause, Route, RouteCounts
 from sedna_py.client.send_cap import SendCap
 from sedna_py.client.settings import ClientSettings
 from sedna_py.protocol.causes import OffloadCause
-from sedna_py.protocol.headers import RequestHeaders
+from sedna_py.protocol.headers import SERVER_TIMING, RequestHeaders, parse_server_timing
 
 _MOST_PODS: Final = 2  # that are asked before the Service is
 _CONNECTING: Final = (httpx.ConnectError, httpx.ConnectTimeout)
 _BROKEN: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 # What a server that goes away says beside `Connection: close`; with other answers it is about that one request.
 _FAREWELLS: Final = frozenset({200, 429, 503})
+# Stages of the cloud worker's Server-Timing; `read` is the link's time and `queue` the line's, others are some proxy's.
+_WORK: Final = ("decode", "infer", "encode")
 _GATEWAY_ERRORS: Final = frozenset({502, 503, 504})
 
 Result = Answer | Exception
@@ -85,8 +87,9 @@ class Router:
             if cause is RetryCause.OVERLOADED and (tried or not parts.balancer.others(pod)):
                 return _unwrap(result)  # as busy as this one, or this one again
             tried.append(pod.address)
-            if cause is None or not self._may_retry(cause):
+            if cause is None or not parts.budget.withdraw():
                 return _unwrap(result)
+            call.retry = cause
         return await self._ask_service(call, fresh=call.fresh or bool(tried))
 
     async def probe(self, pod: Pod) -> Verdict:
@@ -105,16 +108,16 @@ class Router:
         return Verdict.CLOSING if answer.closes else Verdict.ANSWERED
 
     async def _ask_pod(self, call: Call, pod: Pod) -> Result:
-        verdict = Verdict.NOTHING
+        verdict, work_s = Verdict.NOTHING, 0.0
         try:
             result = await self._attempt(call, self._pod(pod, Kind.FRESH if call.fresh else Kind.POD), Route.PODS)
-            verdict = _verdict(result)
+            verdict, work_s = _verdict(result), _work_s(result)
         except asyncio.CancelledError:
             if self._parts.clock() >= call.deadline:
                 verdict = Verdict.NO_ANSWER
             raise
         finally:
-            self._parts.balancer.settle(pod, verdict, self._parts.clock())
+            self._parts.balancer.settle(pod, verdict, self._parts.clock(), work_s)
             if pod.state is not PodState.READY:
                 self._parts.on_failure()
         return result
@@ -125,20 +128,21 @@ class Router:
         if cause is None:
             return _unwrap(result)
         # A kept connection breaks once; that a pod is not ready may last.
-        if cause is RetryCause.CONNECTION_LOST:
-            self._parts.counts.retries[cause] += 1
-        elif not self._may_retry(cause):
+        if cause is not RetryCause.CONNECTION_LOST and not self._parts.budget.withdraw():
             return _unwrap(result)
+        call.retry = cause
         return _unwrap(await self._attempt(call, self._service_fresh, Route.SERVICE))
 
     async def _attempt(self, call: Call, target: Target, route: Route) -> Result:
         """Send once unless the cap keeps the body here."""
         cap, size, clock = self._parts.cap, len(call.body), self._parts.clock
         if cap is None or not size:
+            self._count_retry(call)
             return await self._exchange(call, target, route)
         passage = cap.take(size, clock())
         if isinstance(passage, OffloadCause):
             return _Capped(passage, cap, size)
+        self._count_retry(call)
         before = call.bodies_sent
         call.body_left = lambda: passage.left(clock())
         try:
@@ -166,10 +170,11 @@ class Router:
             if outcome is not None:
                 self._parts.counts.attempts[route, outcome] += 1
 
-    def _may_retry(self, cause: RetryCause) -> bool:
-        allowed = self._parts.budget.withdraw()
-        self._parts.counts.retries[cause] += allowed
-        return allowed
+    def _count_retry(self, call: Call) -> None:
+        """Count a second try once nothing keeps it here any more."""
+        if call.retry is not None:
+            self._parts.counts.retries[call.retry] += 1
+            call.retry = None
 
     def _pod(self, pod: Pod, kind: Kind) -> Target:
         return Target(f"http://{pod.address}/{self._dialect.prefix}", kind, self._settings.pod_connect_timeout_s)
@@ -187,6 +192,14 @@ def _verdict(result: Result) -> Verdict:
             return Verdict.CLOSING
         return Verdict.FAILED if result.status in (502, 503) else Verdict.ANSWERED
     return Verdict.FAILED if isinstance(result, (*_CONNECTING, *_BROKEN)) else Verdict.NOTHING
+
+
+def _work_s(result: Result) -> float:
+    """Return the seconds that the worker says it worked on the request, 0 if it says nothing; waiting in line is no work."""
+    if not isinstance(result, Answer) or result.status != 200:
+        return 0.0
+    timing = parse_server_timing(result.headers.get(SERVER_TIMING))
+    return sum(timing.get(stage, 0.0) for stage in _WORK) / 1000
 
 
 def _why_elsewhere(result: Result, call: Call) -> RetryCause | None:

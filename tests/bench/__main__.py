@@ -15,6 +15,7 @@ from tests.bench.controller import ScaleFigures, measure_controller
 from tests.bench.cpu_limit import measure_cpu_limit, why_not
 from tests.bench.edge import EdgeFigures, measure_edge, median
 from tests.bench.offline import measure_offline, report_offline
+from tests.bench.offload import part as offload
 from tests.bench.outage import measure_outage
 from tests.bench.pairs import Pair, face_pair, helmet_pair
 from tests.bench.serving.figures import over, spread
@@ -27,7 +28,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each pair of figures is measured, in turn")
     parser.add_argument(
-        "--only", choices=["workers", "controller", "cpu-limit", "offline", "serving"], help="one part of it"
+        "--only",
+        choices=["workers", "controller", "cpu-limit", "offline", "serving", "offload"],
+        help="one part of it",
     )
     parser.add_argument(
         "--services", type=int, nargs="+", default=[100, 500], help="numbers of services for the controller"
@@ -38,6 +41,9 @@ def main() -> None:
     serving.add_argument("--seconds", type=float, default=Options().seconds, help="of one measurement")
     serving.add_argument("--overload-seconds", type=float, default=Options().overload_s, help="of the overload")
     serving.add_argument("--reload-seconds", type=float, default=Options().reload_s, help="of the new versions")
+    way = parser.add_argument_group("--only offload", "the edge's way to the cloud: its costs, its use, and its faults")
+    way.add_argument("--offload-parts", choices=offload.PARTS, nargs="+", default=offload.PARTS, help="some of it")
+    way.add_argument("--faults", choices=offload.ALL, nargs="+", default=offload.ALL, help="some of the outages")
     parser.add_argument("--json", type=Path, help="file for the figures of every round")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, leave)
@@ -63,7 +69,12 @@ def main() -> None:
             chosen.rounds, chosen.seconds, chosen.overload_seconds, chosen.reload_seconds, tuple(chosen.parts)
         )
         figures["serving"] = bench_serving(face_pair(), helmet_pair(), options)
+    elif chosen.only == "offload":
+        pairs = [pair for pair in (face_pair(), helmet_pair()) if pair is not None]
+        way_options = offload.Options(chosen.rounds, chosen.seconds, tuple(chosen.offload_parts), tuple(chosen.faults))
+        figures["offload"] = offload.bench_offload(pairs, way_options)
     elif chosen.only is None:
+        print("\nthe way to the cloud and its faults: --only offload")
         print(
             "\nthe cloud worker against FastAPI, KServe, MLServer and LitServe: --only serving (installs 2.4 GB once)"
         )

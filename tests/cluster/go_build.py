@@ -1,4 +1,4 @@
-"""Build the Kubernetes programs from the Go modules that go/*/go.mod and go.sum pin."""
+"""Build the programs that tests need from the Go modules that go/*/go.mod and go.sum pin."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ PROGRAMS: Mapping[str, Program] = {
     "kube-proxy": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-proxy"),
     "coredns": Program("coredns", "github.com/coredns/coredns", stamp_version=False),
     "metrics-server": Program("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server", stamp_version=False),
+    # No part of a cluster: the bad links of tests/faults.
+    "toxiproxy-server": Program("toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server", stamp_version=False),
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import go_build
-from tests.cluster.binaries import PLANE_PROGRAMS, binary_cache, provide, provide_with_nodes
+from tests.cluster.binaries import NODE_PROGRAMS, PLANE_PROGRAMS, binary_cache, provide, provide_with_nodes
 from tests.cluster.errors import BuildError, TierUnavailableError
 from tests.cluster.go_build import PROGRAMS, build_missing, find_go, go_version_wanted
 from tests.cluster.progress import Progress
@@ -56,7 +56,7 @@ def test_what_nodes_need_is_built_when_asked_for(tmp_path):
     provide(environ, Progress(io.StringIO()))
     found = provide_with_nodes(environ, Progress(stream))
     assert found.kubelet == binary_cache(environ) / "kubelet"
-    assert [line.split()[1] for line in stream.getvalue().splitlines()[::2]] == list(PROGRAMS)[len(PLANE_PROGRAMS) :]
+    assert [line.split()[1] for line in stream.getvalue().splitlines()[::2]] == list(NODE_PROGRAMS)
 
 
 def test_kubernetes_programs_say_which_version_they_are(tmp_path):
@@ -64,7 +64,8 @@ def test_kubernetes_programs_say_which_version_they_are(tmp_path):
     provide_with_nodes(environ, Progress(io.StringIO()))
     calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
     stamps = ["-X k8s.io/component-base/version.gitVersion=v1.36.3" in call for call in calls]
-    assert stamps == [program.module == "kubernetes" for program in PROGRAMS.values()]
+    built = [PROGRAMS[name] for name in (*PLANE_PROGRAMS, *NODE_PROGRAMS)]
+    assert stamps == [program.module == "kubernetes" for program in built]
 
 
 def test_a_failed_build_shows_the_end_of_what_go_said_and_leaves_no_file(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from sedna_py.client.circuit_breaker import (
@@ -154,3 +156,17 @@ def test_a_long_outage_is_noticed_to_be_over_within_the_longest_cooldown():
             break
     assert now < 40.0 + POLICY.max_cooldown_s + 0.2
     assert len(probes) < 20
+
+
+def test_edges_that_lost_the_cloud_together_probe_it_apart_and_none_later_than_said():
+    def first_probe(seed: int) -> float:
+        breaker = CircuitBreaker(POLICY, random.Random(seed))
+        for _ in range(POLICY.failure_threshold):
+            _ask(breaker, 0.0, Outcome.FAILURE)
+        refusal = breaker.allow(0.0)
+        assert isinstance(refusal, Refusal)
+        return refusal.retry_in_s
+
+    waits = [first_probe(seed) for seed in range(50)]
+    assert POLICY.cooldown_s * (1 - POLICY.jitter) <= min(waits) < max(waits) <= POLICY.cooldown_s
+    assert len(set(waits)) == 50

@@ -8,6 +8,7 @@ import pytest
 
 from sedna_py.client.circuit_breaker import BreakerState
 from sedna_py.client.cloud_client import CloudClient
+from sedna_py.client.route import RetryCause
 from sedna_py.client.send_cap import SendCap
 from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import CloudUnavailable
@@ -123,12 +124,12 @@ def test_a_second_try_counts_again_and_where_it_does_not_fit_the_first_one_stand
         seen.append(len((await loopback.read(reader)).body))
 
     async def twice(client, clock):
-        return [await cause_of(client), await cause_of(client)]
+        return [await cause_of(client), await cause_of(client), client.figures().retries]
 
-    assert run(loopback, handler, twice, cap="3 fps") == [None, None]
+    assert run(loopback, handler, twice, cap="3 fps") == [None, None, {RetryCause.CONNECTION_LOST: 1}]
     assert len(seen) == 3
     seen.clear()
-    assert run(loopback, handler, twice, cap="2 fps") == [None, OffloadCause.CONNECTION_LOST]
+    assert run(loopback, handler, twice, cap="2 fps") == [None, OffloadCause.CONNECTION_LOST, {}]
     assert len(seen) == 2
 
 

@@ -14,7 +14,7 @@ from sedna_py.client.route import RetryCause, Route
 from sedna_py.errors import CloudUnavailable
 from sedna_py.protocol.causes import OffloadCause
 from sedna_py.protocol.media_types import JPEG
-from tests.sedna_py.client.played_pods import Names, PlayedPod, ask, client_of, failures, pods, ready, until
+from tests.sedna_py.client.played_pods import BOXES, Names, PlayedPod, ask, client_of, failures, pods, ready, until
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -47,6 +47,38 @@ def test_a_slow_pod_gets_fewer_requests():
             three[1].delay_s = 0.3
             assert failures(await ask(client, 300)) == []
             assert three[1].predictions < 0.5 * min(three[0].predictions, three[2].predictions)
+
+    asyncio.run(main())
+
+
+def test_requests_go_to_the_pod_that_says_that_it_works_faster_whatever_its_line(loopback):
+    """Server-Timing of real answers; with one request at a time no pod is ever busy, so only what they say tells them apart."""
+    asked = {"fast": 0, "slow": 0}
+
+    def pod(name, timing):
+        async def handler(reader, writer):
+            while True:
+                request = await loopback.read(reader)
+                asked[name] += request.line.startswith("POST")
+                writer.write(loopback.answer(200, BOXES, Server_Timing=timing))
+                await writer.drain()
+
+        return handler
+
+    async def main():
+        async with (
+            loopback.serve(
+                pod("fast", "read;dur=700, queue;dur=500, decode;dur=1, infer;dur=9, cdn;dur=900"), host="127.0.0.2"
+            ) as fast,
+            loopback.serve(pod("slow", "infer;dur=30"), host="127.0.0.3") as slow,
+            client_of(NOWHERE, Names([f"127.0.0.2:{fast}", f"127.0.0.3:{slow}"])) as client,
+        ):
+            await ready(client, 2)
+            while not all(asked.values()):
+                assert failures(await ask(client, 1)) == []
+            before = dict(asked)
+            assert failures(await ask(client, 20, at_once=1)) == []
+            assert (asked["fast"] - before["fast"], asked["slow"] - before["slow"]) == (20, 0)
 
     asyncio.run(main())
 
