@@ -151,5 +151,3 @@ def _cache() -> Path:
     from assets import default_cache
 
     return default_cache(os.environ) / "bench"
-
-
