@@ -1,12 +1,12 @@
 """Keeps a budget by moving the threshold: pure; the time is an argument.
 
 The rule. The balance is what was spent in the last minute minus what was earned in it, so it is what a window of a minute that
-ends now is off by. A frame is hard where its score is among the lowest share q of the last minute's frames (the empirical quantile,
-as RouteLLM calibrates its thresholds on a sample; Ong et al., 2024, arXiv:2406.18665). q is the budget's own share while the
-balance is anywhere near 0, falls to 0 as the balance rises to +slack, and rises to 1 as it falls to -slack (the virtual queue of
-Neely, Stochastic Network Optimization, 2010, ch. 4, with its hard bound). At either end the score does not count any more, so the
-balance never leaves [-slack, +slack], whatever the scores do: that, not the quantile, is what holds the budget, and the quantile
-is what spends it on the hardest frames.
+ends now is off by. A frame is hard where its score is among the lowest share q of the last minute's frames (the empirical
+quantile, as RouteLLM calibrates its thresholds on a sample; Ong et al., 2024, arXiv:2406.18665). q is the budget's own share
+while the balance is anywhere near 0, falls to 0 as the balance rises to +slack, and rises to 1 as it falls to -slack (the
+virtual queue of Neely, Stochastic Network Optimization, 2010, ch. 4, with its hard bound). At either end the score does not
+count any more, so the balance stays in [-slack, +slack], whatever the scores do: that, not the quantile, is what holds the
+budget, and the quantile is what spends it on the hardest frames.
 
 The balance is that of a minute and not of all time, as what is promised is a minute: frames of a video are hard for seconds on
 end, and a balance of all time in a band this narrow takes them evenly, whatever their scores. Here as much may be spent at once
@@ -33,6 +33,7 @@ _SLACK: Final = 0.015  # of what a minute earns
 _BEND: Final = 4  # the power of the balance by which q leaves the budget's share: 1 % of the way at a third of the band
 # Bytes that the first body is taken for: a JPEG of a video's frame, or a second's worth if less.
 _FIRST_BODY: Final = 50_000.0
+_FIRST_S: Final = 10.0  # before that a rate of frames says little
 _LEARNING: Final = 0.1  # how much of a new body's size goes into the mean
 
 
@@ -94,7 +95,7 @@ class BudgetController:
         if verdict.hard:
             self._minute.add(now, hard=True)
             self._charge(now)
-        self._write_off(now)
+        self._write_off(now, hard=verdict.hard)
         return verdict
 
     def overrule(self, now: float, *, judged: bool = False) -> None:
@@ -103,7 +104,7 @@ class BudgetController:
             self._earn(now)
         self._minute.add(now, frames=not judged, hard=True)
         self._charge(now)
-        self._write_off(now)
+        self._write_off(now, hard=True)
 
     def sent(self, size: int, now: float) -> None:
         """Settle one hard frame with the bytes that were sent for it; once for each, in any order.
@@ -127,7 +128,7 @@ class BudgetController:
 
     @property
     def balance(self) -> float:
-        """What was spent in the last minute minus what was earned, in frames or bytes; what is on its way is in it by the mean."""
+        """What was spent in the last minute minus what was earned, in frames or bytes; what is under way counts by the mean."""
         return self._balances.value + self._unsettled * self._cost
 
     def _spent(self, now: float) -> float:
@@ -153,19 +154,23 @@ class BudgetController:
         else:
             self._balances.add(self._cost, now)
 
-    def _write_off(self, now: float) -> None:
-        """Forget what lies outside the band, so that it is not made up for later."""
+    def _write_off(self, now: float, *, hard: bool) -> None:
+        """Forget what lies outside the band, so that it is not made up for later.
+
+        Too little is spent while too few frames have a score or come at all. Where much of a minute ago leaves the balance at
+        once, frames are taken meanwhile, and it comes back by itself. Too much is it after `overrule` and large bodies only.
+        """
         slack, balance = self._slack(now), self.balance
-        # Too much: only `overrule` and bodies larger than the mean get there. Too little: while too few frames had a score.
-        inside = min(max(balance, -slack), slack + self._cost)
+        inside = min(max(balance, -slack * (1 + hard)), slack + self._cost)
         if inside != balance:
             self._balances.add(inside - balance, now)
 
     def _slack(self, now: float) -> float:
         earned = self._rate * MINUTE_S
         if self._in_shares:
-            # In frames, not in hard frames: the promise is in percent of all frames.
-            earned = self._minute.totals(now).frames
+            # In frames, not in hard frames: the promise is in percent of all frames; those of a minute at the rate so far.
+            minute = self._minute.totals(now)
+            earned = minute.frames * MINUTE_S / max(minute.seconds, _FIRST_S)
         return max(_SLACK * earned, self._cost / 2)  # with less a single frame would not fit in between
 
     def _verdict(self, score: float | None, now: float) -> Verdict:

@@ -1,7 +1,7 @@
 """What of a rate still fits into this second, as a cap will see it: pure; the time is an argument.
 
 The cap itself (sedna_py/client/send_cap.py) stands at the last place before the network and never errs, but what it keeps here
-counts as spent. So a budget asks here first, by the bodies' mean, and a hard frame of a full second leaves its share to a later one.
+counts as spent. So a budget asks here first, by the bodies' mean, and what a full second has no room for is left to a later one.
 """
 
 from __future__ import annotations

@@ -6,14 +6,15 @@ and every budget is then a sum over the frames.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Final
 
 from sedna_py.budgeted_filter import BudgetedFilter
 from sedna_py.decision_log import DecisionRecord
-from sedna_py.hard_example_mining import BaseFilter, Decision
+from sedna_py.hard_example_mining import BaseFilter, Decision, decide
 from sedna_py.hard_example_mining.budget_text import Budget, Unit
 from sedna_py.local.figures import Agreement, agreement, in_order
 
@@ -37,7 +38,7 @@ class BothWays:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What one threshold, one budget or one chance gave: shares of all frames, of cloud only's bytes, and agreement with it."""
+    """What a threshold, a budget or a chance (`setting`) gave: shares of all frames and of cloud only's bytes, and agreement."""
 
     setting: float
     sent: float
@@ -61,27 +62,25 @@ def both_ways(edge_only: Sequence[DecisionRecord], cloud_only: Sequence[Decision
 
 
 def repeated(frames: Sequence[BothWays], seconds: float) -> list[BothWays]:
-    """Return the frames played over and over for so many seconds at least, each round as far behind the last as frames are."""
-    if len(frames) < 2:
-        return list(frames)
-    begun, step = frames[0].at, (frames[-1].at - frames[0].at) / (len(frames) - 1)
-    length = frames[-1].at - begun + step
-    rounds = max(1, round(seconds / length + 0.5)) if length > 0 else 1
-    return [
-        BothWays(frame.at + number * length, frame.edge, frame.kept, frame.sent, frame.size)
-        for number in range(rounds)
-        for frame in frames
-    ]
+    """Return the frames played over and over, whole rounds of them, for so many seconds at least."""
+    length = frames[-1].at - frames[0].at + _step(frames) if frames else 0.0
+    rounds = max(1, math.ceil(seconds / length)) if length > 0 else 1
+    return joined([frames] * rounds)
 
 
 def joined(parts: Sequence[Sequence[BothWays]]) -> list[BothWays]:
-    """Return clips one behind the other, a frame's time apart."""
+    """Return clips one behind the other, a frame's time apart; the first keeps its times."""
     frames: list[BothWays] = []
     for part in parts:
-        step = (part[-1].at - part[0].at) / max(len(part) - 1, 1)
-        shift = frames[-1].at + step - part[0].at if frames else 0.0
-        frames += [BothWays(f.at + shift, f.edge, f.kept, f.sent, f.size) for f in part]
+        shift = frames[-1].at + _step(part) - part[0].at if frames else 0.0
+        frames += [replace(frame, at=frame.at + shift) for frame in part]
     return frames
+
+
+def scores_of(mining_filter: BaseFilter, frames: Sequence[BothWays]) -> list[float | None]:
+    """Return what the filter says of every frame; one that it calls hard without a score is the hardest there is."""
+    said = [decide(mining_filter, frame.edge) for frame in frames]
+    return [float("-inf") if one.hard and one.score is None else one.score for one in said]
 
 
 def chosen(setting: float, frames: Sequence[BothWays], hard: Sequence[bool]) -> Point:
@@ -98,24 +97,35 @@ def total(agreements: Iterable[Agreement]) -> Agreement:
 
 def by_threshold(frames: Sequence[BothWays], scores: Sequence[float | None]) -> list[Point]:
     """Return a point for every threshold that makes a difference, from none sent to all that have a score sent."""
-    levels = sorted({score for score in scores if score is not None})
-    points = [chosen(float("-inf"), frames, [False] * len(frames))]
+    levels = [float("-inf"), *sorted({score for score in scores if score is not None})]
+    ranked = sorted((score, number) for number, score in enumerate(scores) if score is not None)
+    hard, points, behind = [False] * len(frames), [], 0
     for level in levels:
-        points.append(chosen(level, frames, [score is not None and score <= level for score in scores]))
+        while behind < len(ranked) and ranked[behind][0] <= level:
+            hard[ranked[behind][1]] = True
+            behind += 1
+        points.append(chosen(level, frames, hard))
     return points
 
 
-def by_budget(frames: Sequence[BothWays], made: BaseFilter, budget: Budget) -> tuple[Point, list[bool]]:
-    """Return the point of a budget, and which frames were hard, with the frames' own time as the clock."""
-    now = [0.0]
-    budgeted = BudgetedFilter(made, budget, clock=lambda: now[0])
+def by_budget(frames: Sequence[BothWays], scores: Sequence[float | None], share: float) -> list[bool]:
+    """Return which frames are hard where this share of them may be sent, with their own time as the clock."""
+    said, now = _Said(), [0.0]
+    budgeted = BudgetedFilter(said, Budget(share, Unit.SHARE), clock=lambda: now[0])
     hard = []
-    for frame in frames:
-        now[0] = frame.at
+    for frame, score in zip(frames, scores, strict=True):
+        said.score, now[0] = score, frame.at
         hard.append(budgeted(frame.edge).hard)
-        if hard[-1]:
-            budgeted.sent(frame.size)
-    return chosen(budget.amount, frames, hard), hard
+    return hard
+
+
+class _Said(BaseFilter):
+    """Repeats a score that a filter gave before."""
+
+    score: float | None = None
+
+    def __call__(self, infer_result: Any = None) -> Decision:
+        return Decision(False, "", self.score)
 
 
 def at_random(frames: Sequence[BothWays], share: float) -> Point:
@@ -132,6 +142,31 @@ def at_bytes(points: Sequence[Point], share: float) -> float:
         if low.bytes <= share <= high.bytes and high.bytes > low.bytes:
             return low.agreement + (high.agreement - low.agreement) * (share - low.bytes) / (high.bytes - low.bytes)
     return ordered[-1].agreement
+
+
+def _step(frames: Sequence[BothWays]) -> float:
+    return (frames[-1].at - frames[0].at) / max(len(frames) - 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One filter on one clip: what every threshold gave, known afterwards, and what the budgets gave that had to find theirs."""
+
+    name: str
+    thresholds: list[Point]
+    budgets: list[Point]
+
+
+def curve(name: str, frames: Sequence[BothWays], scores: Sequence[float | None], seconds: float) -> Curve:
+    """Return a filter's curve: the thresholds on the clip, the budgets on as many rounds of it as `seconds` take.
+
+    Each budget begins without any score, so its first minute is in its figures.
+    """
+    long = repeated(frames, seconds)
+    rounds = len(long) // len(frames)
+    said = list(scores) * rounds
+    budgets = [chosen(share, long, by_budget(long, said, share)) for share in SHARES]
+    return Curve(name, by_threshold(frames, scores), budgets)
 
 
 def _point(setting: float, sent: float, found: Agreement) -> Point:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from heapq import heappop, heappush
+from itertools import pairwise
 
 import pytest
 
 from sedna_py.hard_example_mining.budget import BudgetController, Why
+from sedna_py.hard_example_mining.budget_text import BYTES_PER_KBIT, parse_budget
 from sedna_py.hard_example_mining.pace import Pace
 from sedna_py.hard_example_mining.recent_scores import FEWEST
-from sedna_py.hard_example_mining.budget_text import BYTES_PER_KBIT, parse_budget
 from tests.sedna_py.hard_example_mining.streams import STREAMS, times, windows
 
 SEEDS = range(4)
@@ -76,7 +77,7 @@ def test_hard_stretches_of_seconds_get_what_the_minute_has(period):
     difficult = [now % period < 0.2 * period for now in at]
     hard = [controller.judge(chance.gauss(0.2 if d else 0.8, 0.05), t).hard for t, d in zip(at, difficult, strict=True)]
     shares_of_minutes = [count / frames for frames, count in windows(at, hard, 60)]
-    assert 0.18 <= min(shares_of_minutes)
+    assert min(shares_of_minutes) >= 0.18
     assert max(shares_of_minutes) <= 0.22
     well_spent = sum(h and d for h, d in zip(hard, difficult, strict=True))
     assert well_spent > 0.6 * sum(difficult)  # chance gets 20 %
@@ -95,8 +96,10 @@ def test_the_threshold_follows_the_difficulty():
 def test_scores_that_tie_are_taken_as_the_balance_allows():
     controller = BudgetController(parse_budget("25%"))
     hard = [controller.judge(0.5, n / 10).hard for n in range(400)]
-    assert [n for n in range(400) if hard[n]][:4] == [1, 5, 9, 13]
-    assert sum(hard) == 100
+    taken = [n for n in range(400) if hard[n]]
+    assert taken[0] == 1
+    assert {later - earlier for earlier, later in pairwise(taken)} <= {3, 4, 5}
+    assert len(taken) == pytest.approx(100, abs=2)
 
 
 def test_frames_without_a_score_are_easy_but_count():
@@ -171,7 +174,7 @@ def replies(rate, fps, stream, *, seed=3, seconds=SECONDS):
 def test_a_rate_of_bits_holds_in_every_minute_whatever_the_bodies_weigh(stream):
     at, sizes, _ = replies(500, 20, stream)
     for _, total in windows(at, sizes, 60):
-        assert total / 60 / BYTES_PER_KBIT == pytest.approx(500, rel=0.06)
+        assert total / 60 / BYTES_PER_KBIT == pytest.approx(500, rel=0.04)
 
 
 def test_a_rate_that_the_camera_cannot_fill_takes_every_frame():
