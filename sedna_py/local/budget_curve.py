@@ -10,16 +10,18 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any, Final
 
-from sedna_py.budgeted_filter import BudgetedFilter
 from sedna_py.decision_log import DecisionRecord
-from sedna_py.hard_example_mining import BaseFilter, Decision, decide
+from sedna_py.hard_example_mining import BaseFilter, decide
+from sedna_py.hard_example_mining.budget import BudgetController
 from sedna_py.hard_example_mining.budget_text import Budget, Unit
-from sedna_py.local.figures import Agreement, agreement, in_order
+from sedna_py.local.figures import Agreement, FrameKey, agreement, in_order
 
 SHARES: Final = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 _COUNTS: Final = [field.name for field in fields(Agreement)]
+_counts: Final = attrgetter(*_COUNTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class BothWays:
     `kept` compares the edge's result with the cloud's, `sent` the cloud's with itself, at the cost of its bytes.
     """
 
+    key: FrameKey
     at: float  # seconds
     edge: list[Any]
     kept: Agreement
@@ -57,7 +60,7 @@ def both_ways(edge_only: Sequence[DecisionRecord], cloud_only: Sequence[Decision
             continue
         kept, sent = agreement([here], [record]), agreement([record], [record])
         if kept.frames and sent.frames:
-            frames.append(BothWays(here.captured, here.edge, kept, sent, record.bytes_sent))
+            frames.append(BothWays((here.source, here.frame), here.captured, here.edge, kept, sent, record.bytes_sent))
     return frames
 
 
@@ -91,8 +94,8 @@ def chosen(setting: float, frames: Sequence[BothWays], hard: Sequence[bool]) -> 
 
 def total(agreements: Iterable[Agreement]) -> Agreement:
     """Return the agreement over all frames of which each is that over some."""
-    every = list(agreements)
-    return Agreement(**{name: sum(getattr(one, name) for one in every) for name in _COUNTS})
+    counts = [sum(column) for column in zip(*map(_counts, agreements), strict=True)]
+    return Agreement(*counts) if counts else Agreement(*[0] * len(_COUNTS))
 
 
 def by_threshold(frames: Sequence[BothWays], scores: Sequence[float | None]) -> list[Point]:
@@ -110,22 +113,8 @@ def by_threshold(frames: Sequence[BothWays], scores: Sequence[float | None]) -> 
 
 def by_budget(frames: Sequence[BothWays], scores: Sequence[float | None], share: float) -> list[bool]:
     """Return which frames are hard where this share of them may be sent, with their own time as the clock."""
-    said, now = _Said(), [0.0]
-    budgeted = BudgetedFilter(said, Budget(share, Unit.SHARE), clock=lambda: now[0])
-    hard = []
-    for frame, score in zip(frames, scores, strict=True):
-        said.score, now[0] = score, frame.at
-        hard.append(budgeted(frame.edge).hard)
-    return hard
-
-
-class _Said(BaseFilter):
-    """Repeats a score that a filter gave before."""
-
-    score: float | None = None
-
-    def __call__(self, infer_result: Any = None) -> Decision:
-        return Decision(False, "", self.score)
+    controller = BudgetController(Budget(share, Unit.SHARE))
+    return [controller.judge(score, frame.at).hard for frame, score in zip(frames, scores, strict=True)]
 
 
 def at_random(frames: Sequence[BothWays], share: float) -> Point:
