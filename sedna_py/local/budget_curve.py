@@ -20,6 +20,7 @@ from sedna_py.hard_example_mining.budget_text import Budget, Unit
 from sedna_py.local.figures import Agreement, FrameKey, agreement, in_order
 
 SHARES: Final = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+LEARNT_S: Final = 120.0  # a minute for the scores, and one for the spending to settle
 _COUNTS: Final = [field.name for field in fields(Agreement)]
 _counts: Final = attrgetter(*_COUNTS)
 
@@ -144,6 +145,38 @@ class Curve:
     name: str
     thresholds: list[Point]
     budgets: list[Point]
+    settled: list[Point]  # the same budgets behind the first LEARNT_S, empty where no more was played
+
+
+def curve(name: str, frames: Sequence[BothWays], scores: Sequence[float | None], seconds: float) -> Curve:
+    """Return a filter's curve: the thresholds on the clip, the budgets on as many rounds of it as `seconds` take.
+
+    Each budget begins without any score, so its first minute is in its figures.
+    """
+    long = repeated(frames, seconds)
+    said = list(scores) * (len(long) // len(frames))
+    chosen_by_share = {share: by_budget(long, said, share) for share in SHARES}
+    late = next((n for n in range(0, len(long), len(frames)) if long[n].at >= long[0].at + LEARNT_S), len(long))
+    return Curve(
+        name,
+        by_threshold(frames, scores),
+        [chosen(share, long, hard) for share, hard in chosen_by_share.items()],
+        [chosen(share, long[late:], hard[late:]) for share, hard in chosen_by_share.items() if late < len(long)],
+    )
+
+
+def _step(frames: Sequence[BothWays]) -> float:
+    return (frames[-1].at - frames[0].at) / max(len(frames) - 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One filter on one clip: what every threshold gave, known afterwards, and what the budgets gave that had to find theirs."""
+
+    name: str
+    thresholds: list[Point]
+    budgets: list[Point]
+    settled: list[Point]  # the same budgets behind the first LEARNT_S, empty where no more was played
 
 
 def curve(name: str, frames: Sequence[BothWays], scores: Sequence[float | None], seconds: float) -> Curve:

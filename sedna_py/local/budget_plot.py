@@ -8,7 +8,7 @@ from sedna_py.local import formats
 from sedna_py.local.budget_curve import Curve, Point
 from sedna_py.local.markup import LegendEntry, legend, text
 from sedna_py.local.plot import HEIGHT, NARROW, WIDE, Plot, thin
-from sedna_py.local.report_style import STYLE
+from sedna_py.local.report_style import LIGHT
 from sedna_py.local.svg_chart import Axis, Canvas, axis, svg
 
 COLOURS = ("joint", "fallback", "edge", "cloud")  # of the filters, in their order
@@ -38,14 +38,28 @@ def curve_picture(panels: Sequence[tuple[str, Sequence[Curve], Sequence[Point]]]
         )
     height = 30 + _TALL + lines * _LINE + 8
     page = f'<rect class="page" width="{width}" height="{height}"/>'
-    style = f"<style>{STYLE} .page {{ fill: var(--page); }} svg .title {{ font-size: 15px; fill: var(--ink); }} {_FONT}</style>"
-    whole = svg(width, height, [style, page, *drawn], "share of the frames sent against agreement with cloud only")
+    whole = svg(
+        width,
+        height,
+        [f"<style>{_style()}</style>", page, *drawn],
+        "share of the frames sent against agreement with cloud only",
+    )
     return (
         whole.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" ', 1) + "\n"
     )
 
 
-_FONT = 'text { font-family: system-ui, "Liberation Sans", Arial, sans-serif; }'
+def _style() -> str:
+    rules = [
+        f'text {{ font: 12px system-ui, "Liberation Sans", Arial, sans-serif; fill: {LIGHT["soft"]}; }}',
+        f".title {{ font-size: 15px; fill: {LIGHT['ink']}; }} .page {{ fill: {LIGHT['page']}; }}",
+        f".grid {{ stroke: {LIGHT['grid']}; }} .axis {{ stroke: {LIGHT['muted']}; }}",
+        ".line { fill: none; stroke-width: 2; stroke-linejoin: round; } .dashed { stroke-dasharray: 6 4; }",
+    ]
+    rules += [
+        f".line.{css} {{ stroke: {LIGHT[css]}; }} .mark.{css} {{ fill: {LIGHT[css]}; }}" for css in (*COLOURS, "muted")
+    ]
+    return " ".join(rules)
 
 
 def _canvas(curves: Sequence[Curve], chance: Sequence[Point], width: int, height: int) -> Canvas:
