@@ -28,12 +28,19 @@ class BudgetedFilter(BaseFilter):
     """Asks `wrapped` for its score and lets the budget decide.
 
     A frame that it calls hard without giving a score counts as the hardest there is; one without a score else is easy. Who uses
-    it tells of each hard frame, once, what was `sent`.
+    it tells of each hard frame, once, what was `sent`. `cap` is what stands behind it; the filter paces itself by it.
     """
 
-    def __init__(self, wrapped: BaseFilter, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        wrapped: BaseFilter,
+        budget: Budget,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        cap: Budget | None = None,
+    ) -> None:
         self.wrapped = wrapped
-        self._controller = BudgetController(budget)
+        self._controller = BudgetController(budget, cap)
         self._clock = clock
         self._lock = threading.Lock()
         self._moved = Moved()
@@ -89,4 +96,4 @@ def load_filter(
 ) -> tuple[BaseFilter, BudgetPlan]:
     """Return the filter of that name, with its budget if it has one, and what may be sent. Raises FilterError."""
     made, plan = make_filter(name, parameters), read_plan(name, parameters)
-    return (BudgetedFilter(made, plan.budget, clock) if plan.budget else made), plan
+    return (BudgetedFilter(made, plan.budget, clock, cap=plan.cap) if plan.budget else made), plan

@@ -1,34 +1,39 @@
 """Keeps a budget by moving the threshold: pure; the time is an argument.
 
-The rule. The balance is what was spent minus what was earned. A frame is hard where its score is among the lowest share q of the
-last scores (the empirical quantile, as RouteLLM calibrates its thresholds on a sample; Ong et al., 2024, arXiv:2406.18665).
-q is the budget's own share where the balance is 0, falls to 0 as the balance rises to +slack, and rises to 1 as it falls to
--slack (the virtual queue of Neely, Stochastic Network Optimization, 2010, ch. 4, with its hard bound). At either end the score
-does not count any more, so the balance never leaves [-slack, +slack], whatever the scores do: that, not the quantile, is what
-holds the budget, and the quantile is what spends it on the hardest frames.
+The rule. The balance is what was spent in the last minute minus what was earned in it, so it is what a window of a minute that
+ends now is off by. A frame is hard where its score is among the lowest share q of the last minute's frames (the empirical
+quantile, as RouteLLM calibrates its thresholds on a sample; Ong et al., 2024, arXiv:2406.18665). q is the budget's own share
+while the balance is anywhere near 0, falls to 0 as the balance rises to +slack, and rises to 1 as it falls to -slack (the
+virtual queue of Neely, Stochastic Network Optimization, 2010, ch. 4, with its hard bound). At either end the score does not
+count any more, so the balance stays in [-slack, +slack], whatever the scores do: that, not the quantile, is what holds the
+budget, and the quantile is what spends it on the hardest frames.
 
-Between any two moments the spending is off by twice the slack at most. The slack is half a percent of a minute, so a minute at
-a steady rate of frames is off by 1 % at most, where 2 % is promised: the rest is for a rate that halves from one frame to the
-next, and for frames that the models answer out of order. Scores that tie with the threshold are taken as the balance allows, as
-error diffusion does it (Floyd and Steinberg, 1976).
+The balance is that of a minute and not of all time, as what is promised is a minute: frames of a video are hard for seconds on
+end, and a balance of all time in a band this narrow takes them evenly, whatever their scores. Here as much may be spent at once
+as was a minute ago, and the slack on top of it. The bend in q leaves the middle of the band to the scores.
+
+The slack is 1.5 % of a minute, where 2 % is promised: the rest is for frames that the models answer out of order, and for a rate
+of frames that changes. Of frames whose scores tie with the threshold a part is taken, as error diffusion does it (Floyd and
+Steinberg, 1976).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
 from sedna_py.hard_example_mining.budget_text import BYTES_PER_KBIT, Budget, Unit
+from sedna_py.hard_example_mining.pace import Pace
 from sedna_py.hard_example_mining.recent_minute import MINUTE_S, RecentMinute
+from sedna_py.hard_example_mining.recent_scores import RecentScores
+from sedna_py.hard_example_mining.trailing_sum import TrailingSum
 
-# The quantile's error is 3 % of the frames then, and a change of scene is learnt in as many frames.
-SCORES_KEPT: Final = 256
-_SLACK: Final = 0.005  # of what a minute earns
+_SLACK: Final = 0.015  # of what a minute earns
+_BEND: Final = 4  # the power of the balance by which q leaves the budget's share: 1 % of the way at a third of the band
 # Bytes that the first body is taken for: a JPEG of a video's frame, or a second's worth if less.
 _FIRST_BODY: Final = 50_000.0
+_FIRST_S: Final = 10.0  # before that a rate of frames says little
 _LEARNING: Final = 0.1  # how much of a new body's size goes into the mean
 
 
@@ -36,7 +41,7 @@ class Why(Enum):
     """What decided about a frame."""
 
     SCORE = auto()  # compared with the threshold
-    SPENT = auto()  # another one would spend more than the budget has
+    SPENT = auto()  # another one would be more than the budget has now, or than the cap lets through in this second
     BEHIND = auto()  # so much is left that every frame is taken
     NO_SCORE = auto()  # the filter could not judge it
 
@@ -63,31 +68,34 @@ class BudgetController:
     """Turns scores, lower is harder, into decisions that keep `budget`. Not for several threads at once.
 
     Costs are frames, or bytes where the budget is in kbit/s: a hard frame costs the mean of the bodies until `sent` tells of its
-    own.
+    own. A `cap` in the unit of a rate is kept in every second as well, as far as the mean tells.
     """
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, cap: Budget | None = None) -> None:
         self.budget = budget
         self._in_bytes = budget.unit is Unit.BITS
         self._in_shares = budget.unit is Unit.SHARE
         self._rate = budget.amount * BYTES_PER_KBIT if self._in_bytes else budget.amount  # a second, or a frame
         self._cost = min(self._rate, _FIRST_BODY) if self._in_bytes else 1.0
         self._sizes_known = False
-        self._balance = 0.0  # of what is settled
+        self._minute = RecentMinute()
+        self._balances = TrailingSum(MINUTE_S)
+        self._scores = RecentScores()
+        self._pace = Pace(cap) if cap is not None and cap.unit is budget.unit else None
         self._unsettled = 0  # hard frames whose size is not known yet
         self._seen_at: float | None = None
-        self._order: deque[float] = deque()
-        self._sorted: list[float] = []
         self._threshold: float | None = None
-        self._minute = RecentMinute()
+        self._tied = 0.5  # what is due of the frames that tie; the first one comes in the middle of its share
 
     def judge(self, score: float | None, now: float) -> Verdict:
         """Decide about one frame. Without a score it is easy, but counts as a frame. `now` is in seconds and never falls."""
         self._earn(now)
+        self._minute.add(now, frames=1)
         verdict = self._verdict(score, now)
-        self._minute.add(now, frames=1, hard=verdict.hard)
         if verdict.hard:
+            self._minute.add(now, hard=True)
             self._charge(now)
+        self._write_off(now, hard=verdict.hard)
         return verdict
 
     def overrule(self, now: float, *, judged: bool = False) -> None:
@@ -96,6 +104,7 @@ class BudgetController:
             self._earn(now)
         self._minute.add(now, frames=not judged, hard=True)
         self._charge(now)
+        self._write_off(now, hard=True)
 
     def sent(self, size: int, now: float) -> None:
         """Settle one hard frame with the bytes that were sent for it; once for each, in any order.
@@ -105,9 +114,11 @@ class BudgetController:
         if not self._in_bytes:
             return
         self._unsettled -= 1
-        self._balance += size or self._cost
+        self._balances.add(size or self._cost, now)
         if size:
             self._minute.add(now, size=size)
+            if self._pace is not None:
+                self._pace.add(size - self._cost, now)
             self._cost += (size - self._cost) * (_LEARNING if self._sizes_known else 1.0)
             self._sizes_known = True
 
@@ -125,8 +136,8 @@ class BudgetController:
 
     @property
     def balance(self) -> float:
-        """What was spent minus what was earned, in frames or bytes; what is on its way is in it by the mean."""
-        return self._balance + self._unsettled * self._cost
+        """What was spent in the last minute minus what was earned, in frames or bytes; what is under way counts by the mean."""
+        return self._balances.value + self._unsettled * self._cost
 
     def _spent(self, now: float) -> float:
         minute = self._minute.totals(now)
@@ -138,50 +149,66 @@ class BudgetController:
     def _earn(self, now: float) -> None:
         passed = 0.0 if self._seen_at is None else max(now - self._seen_at, 0.0)
         self._seen_at = now if self._seen_at is None else max(now, self._seen_at)
-        if passed >= MINUTE_S:
-            self._balance -= self.balance  # no minute has frames of before and after it, so nothing is owed
-        # What could not be spent in a pause, or while too few frames had a score, is not saved up for a burst.
-        slack = self._slack(now)
-        self._balance += max(-slack - self.balance, 0.0)
-        self._balance -= self._rate if self._in_shares else min(self._rate * passed, self._cost + slack)
+        self._balances.forget(self._seen_at)
+        # In a pause nothing is saved up for a burst behind it.
+        earned = self._rate if self._in_shares else min(self._rate * passed, self._cost + self._slack(now))
+        self._balances.add(-earned, self._seen_at)
 
     def _charge(self, now: float) -> None:
+        if self._pace is not None:
+            self._pace.add(self._cost, now)
         if self._in_bytes:
             self._unsettled += 1
         else:
-            self._balance += self._cost
-        # Only `overrule` and bodies larger than the mean get there.
-        self._balance -= max(self.balance - self._slack(now) - self._cost, 0.0)
+            self._balances.add(self._cost, now)
+
+    def _write_off(self, now: float, *, hard: bool) -> None:
+        """Forget what lies outside the band, so that it is not made up for later.
+
+        Too little is spent while too few frames have a score or come at all. Where much of a minute ago leaves the balance at
+        once, frames are taken meanwhile, and it comes back by itself. Too much is it after `overrule` and large bodies only.
+        """
+        slack, balance = self._slack(now), self.balance
+        inside = min(max(balance, -slack * (1 + hard)), slack + self._cost)
+        if inside != balance:
+            self._balances.add(inside - balance, now)
 
     def _slack(self, now: float) -> float:
         earned = self._rate * MINUTE_S
         if self._in_shares:
-            # In frames, not in hard frames: the promise is in percent of all frames.
-            earned = self._minute.totals(now).frames
+            # In frames, not in hard frames: the promise is in percent of all frames; those of a minute at the rate so far.
+            minute = self._minute.totals(now)
+            earned = minute.frames * MINUTE_S / max(minute.seconds, _FIRST_S)
         return max(_SLACK * earned, self._cost / 2)  # with less a single frame would not fit in between
 
     def _verdict(self, score: float | None, now: float) -> Verdict:
+        self._scores.add(score, now)
         if score is None:
             return Verdict(False, Why.NO_SCORE, self._threshold)
-        self._keep(score)
         slack, balance = self._slack(now), self.balance
         level = self._level(balance / slack, now)
-        self._threshold = self._sorted[min(int(level * len(self._sorted)), len(self._sorted) - 1)]
-        if balance + self._cost > slack:
+        self._threshold = self._scores.quantile(level)
+        if balance + self._cost > slack or not (self._pace is None or self._pace.has_room(self._cost, now)):
             return Verdict(False, Why.SPENT, self._threshold)
         if balance <= -slack:
             return Verdict(True, Why.BEHIND, self._threshold)
-        count = level * len(self._sorted)
-        tied = bisect_left(self._sorted, score) < count < bisect_right(self._sorted, score)
-        hard = balance < 0 if tied else bisect_right(self._sorted, score) <= count
-        return Verdict(hard, Why.SCORE, self._threshold)
+        return Verdict(self._among(score, level), Why.SCORE, self._threshold)
+
+    def _among(self, score: float, level: float) -> bool:
+        """Tell whether the frame is one of the lowest share `level`; of those that tie there, evenly as many as fit."""
+        part = self._scores.part_within(score, level)
+        if 0 < part < 1:
+            self._tied += part
+            part = self._tied
+            self._tied -= part >= 1
+        return part >= 1
 
     def _level(self, balance: float, now: float) -> float:
         """Return q for a balance from -1 to 1."""
         share = self._share(now)
         if balance > 0:
-            return share * max(1.0 - balance, 0.0)
-        return share + (1.0 - share) * min(-balance, 1.0)
+            return share * (1.0 - min(balance, 1.0) ** _BEND)
+        return share + (1.0 - share) * min(-balance, 1.0) ** _BEND
 
     def _share(self, now: float) -> float:
         """Return the share of the frames that the budget is worth now."""
@@ -190,9 +217,3 @@ class BudgetController:
         minute = self._minute.totals(now)
         wanted = self._rate * max(minute.seconds, 1.0) / self._cost
         return min(wanted / max(minute.frames, 1), 1.0)
-
-    def _keep(self, score: float) -> None:
-        if len(self._order) >= SCORES_KEPT:
-            del self._sorted[bisect_left(self._sorted, self._order.popleft())]
-        self._order.append(score)
-        insort(self._sorted, score)

@@ -10,6 +10,7 @@ from sedna_py.local import findings
 from sedna_py.local.comparison import Comparison, Mode, Run, compare, table
 from sedna_py.local.markup import text
 from sedna_py.local.plot import Plot
+from sedna_py.local.report_budget import budget_plot
 from sedna_py.local.report_plots import plots_by_frame
 from sedna_py.local.report_samples import Sample, render_samples
 from sedna_py.local.report_style import STYLE
@@ -43,6 +44,11 @@ def render_report(runs: Sequence[Run], samples: Sequence[Sample], facts: Mapping
         _section("Edge only, joint, cloud only", "The same frames, answered three ways.", _table(comparison)),
         _section(
             "Frame by frame", "The joint run; each frame keeps its place from plot to plot.", _wide(joint, cloud_only)
+        ),
+        _section(
+            "Share sent against agreement",
+            "The filter’s score with another threshold, or with a budget.",
+            _figure(budget_plot(_records(runs, Mode.EDGE_ONLY), joint, cloud_only), "wide"),
         ),
         _section("Second by second", "The joint run over time.", _pair(joint)),
         _section("What the models saw", "Sample frames of the joint run.", render_samples(samples)),

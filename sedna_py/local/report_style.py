@@ -6,6 +6,10 @@ and dashes beside them so that no meaning hangs on colour alone.
 
 from __future__ import annotations
 
+import re
+from types import MappingProxyType
+from typing import Final
+
 _LIGHT = """
   --page: #ffffff; --panel: #f6f7f9; --ink: #16191d; --soft: #5a626d; --line: #dfe3e8; --grid: #e9ecf0;
   --lane: #eef0f3;
@@ -18,6 +22,9 @@ _DARK = """
   --edge: #56b4e9; --cloud: #ff9040; --fallback: #ee8fc9; --joint: #3fd0a4; --muted: #8b94a0; --warn: #2b2412;
   --warn-line: #c99a1c;
 """
+
+# For a picture that stands alone: many programs that draw SVG know no CSS variables.
+LIGHT: Final = MappingProxyType(dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", _LIGHT)))
 
 _RULES = """
 * { box-sizing: border-box; }

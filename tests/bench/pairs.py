@@ -9,7 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FACE = ROOT / "examples" / "face_detection"
-SHARED = ROOT.parent / "shared"
+# Beside the checkout, or beside the folder that several worktrees are in.
+SHARED = next((up / "shared" for up in ROOT.parents if (up / "shared").is_dir()), ROOT.parent / "shared")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What a budget buys: both models' answers for every frame of a clip, and what a filter makes of them."""
