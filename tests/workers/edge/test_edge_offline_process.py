@@ -58,16 +58,16 @@ def test_killed_in_the_middle_of_an_outage_and_drained_after_it(programs, tmp_pa
             return -1
         return int(float(found[1])) if found else -1
 
-    first = start(SOURCE_PACE=200)
-    until(lambda: first.running() and metric(STORED) >= 60, "stored frames", 60)
+    first = start(SOURCE_PACE=40)
+    until(lambda: first.running() and metric(STORED) >= 24, "stored frames", 60)
     first.kill()
     files = list(queue.rglob("*.frame"))
     (files[0].parent / "x.part").write_bytes(b"one that the kill met half-way")
-    second = start(SOURCE_PACE=20)
-    until(lambda: second.running() and metric(STORED) >= 10, "frames of the second process", 60)
+    second = start(SOURCE_PACE=5)
+    until(lambda: second.running() and metric(STORED) >= 4, "frames of the second process", 60)
     assert f"has taken over {len(files)} frames" in second.log
     assert list(queue.rglob("*.part")) == []
-    assert metric(WAITING) >= len(files) + 10
+    assert metric(WAITING) >= len(files) + 4
     before = log_of(log)
     assert {(r.emit, r.path) for r in closing(before)} <= {
         (Emit.FINAL, AnswerPath.FALLBACK),
