@@ -359,6 +359,7 @@ def test_any_2xx_is_a_yes(status):
         ({"WEBHOOK_URL": "http://"}, "write http://"),
         ({"WEBHOOK_URL": "http://user:s3c/ret@host"}, "write http://"),
         ({"WEBHOOK_URL": "http://host:99999999/"}, "write http://"),
+        ({"WEBHOOK_URL": "http://host:0/"}, "write http://"),
         ({"WEBHOOK_URL": "http://host", "WEBHOOK_SECRET": "s3cret"}, "does not begin with whsec_; write whsec_ and the base64"),
         ({"WEBHOOK_URL": "http://host", "WEBHOOK_SECRET": "whsec_s3cret!"}, "is no base64 after whsec_"),
         ({"WEBHOOK_URL": "http://host", "WEBHOOK_SECRET": "whsec_s3cretAA"}, "has 6 bytes; write"),

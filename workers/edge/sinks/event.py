@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -38,16 +38,20 @@ def event_id(record: DecisionRecord) -> str:
     return f"{record.run or 'run'}:{record.source}:{record.frame}:{record.emit.value}"
 
 
-def event(record: DecisionRecord, publisher: Publisher, **more: Any) -> dict[str, Any]:
-    """Return the fields of a decision record and, beside them, `id`, `namespace`, `service`, `worker`, `objects`, `counts`."""
-    counts = count_by_class(record.result, publisher.labels)
+def event(
+    record: DecisionRecord, publisher: Publisher, counts: Mapping[str, int] | None = None, **more: Any
+) -> dict[str, Any]:
+    """Return the fields of a decision record and, beside them, `id`, `namespace`, `service`, `worker`, `objects`, `counts`.
+
+    `counts` saves counting again.
+    """
     return {
         "id": event_id(record),
         "namespace": publisher.namespace,
         "service": publisher.service,
         "worker": publisher.worker,
         "objects": len(record.result),
-        "counts": counts,
+        "counts": count_by_class(record.result, publisher.labels) if counts is None else counts,
         **more,
         **{name: getattr(record, name) for name in RECORD_FIELDS},
     }

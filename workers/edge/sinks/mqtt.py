@@ -141,10 +141,13 @@ class MqttSink:
         record, now = result.record, time.monotonic()
         hard_share = self._source(record.source).note(record, now)
         self._note_cloud(record)
-        if not self._throttle.lets(record, count_by_class(record.result, self._publisher.labels), now):
+        counts = count_by_class(record.result, self._publisher.labels)
+        if not self._throttle.lets(record, counts, now):
             self._outbox.skip()
             return
-        fields = event(record, self._publisher, hard_share=round(hard_share, 4), cloud_online=self._cloud_online)
+        fields = event(
+            record, self._publisher, counts, hard_share=round(hard_share, 4), cloud_online=self._cloud_online
+        )
         topic = self._topics.of_source(record.source, "correction" if is_correction(record) else "result")
         snapshot = self._picture(result) if self._options.snapshot and record.emit is not Emit.LATE else None
         letter = Letter(topic, as_json(fields), snapshot, self._topics.of_source(record.source, "snapshot"))

@@ -27,6 +27,7 @@ KEEPALIVE_S: Final = 30  # a broker declares a silent client dead after one and 
 CONNECT_S: Final = 5.0
 RETRY_S: Final = (1, 60)  # between two tries to connect: at first, doubled each time up to
 LOGIN_REFUSED: Final = frozenset({0x86, 0x87})  # bad user name or password; not authorized
+OTHER_VERSION: Final = 0x84
 STOP_S: Final = 1.0
 
 
@@ -149,7 +150,7 @@ class MqttBroker:
                 self._early[mid] = cause
             self._changed.notify_all()
         if cause is not None:
-            self._note(cause, f"does not take a message: {reason}; let this user write below the prefix")
+            self._note(cause, f"does not take a message: {reason}; let this user write below the prefix", again="")
         if message is not None:
             message.settled(cause)
 
@@ -168,7 +169,8 @@ class MqttBroker:
                     f"refuses the login: {reason}; correct the user in MQTT_URL and MQTT_PASSWORD",
                 )
             else:
-                self._note(SinkCause.REJECTED, f"refuses the connection: {reason}")
+                remedy = "; write MQTT_PROTOCOL=3.1.1" if reason.value == OTHER_VERSION else ""
+                self._note(SinkCause.REJECTED, f"refuses the connection: {reason}{remedy}")
             return
         with self._changed:
             self._up = True
@@ -197,9 +199,9 @@ class MqttBroker:
         if was_up and not self._ending:
             self._note(SinkCause.CONNECTION_LOST, f"broke the connection off: {reason}")
 
-    def _note(self, cause: SinkCause, what: str) -> None:
+    def _note(self, cause: SinkCause, what: str, again: str = f"; trying again, every {RETRY_S[1]} s at last") -> None:
         """Count a failure; a line in the log for the first of its kind only, until there is a connection again."""
         self._failed(cause)
         if cause is not self._said and not self._ending:
             self._said = cause
-            LOG.warning("sink mqtt: %s %s; trying again, every %d s at last", self._address, what, RETRY_S[1])
+            LOG.warning("sink mqtt: %s %s%s", self._address, what, again)

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -29,6 +30,7 @@ NOT_SAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 NOT_IN_AN_ID: Final = re.compile(r"[^A-Za-z0-9_-]+")  # Home Assistant's rule
 
 
+@functools.lru_cache(maxsize=1024)  # the same few names with every result
 def level(name: str, unsafe: re.Pattern[str] = NOT_SAFE) -> str:
     """Return a name as one level of a topic: one that has to be changed for it gets a mark, so that two stay two."""
     safe = unsafe.sub("_", name).strip("_")[:LONGEST]

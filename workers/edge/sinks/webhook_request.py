@@ -52,7 +52,7 @@ class Target:
             url = httpx.URL(settings.webhook_url)
         except (httpx.InvalidURL, ValueError):  # its own message would show what it takes for a port
             raise SettingsError(wrong) from None
-        if url.scheme not in ("http", "https") or not url.host or not 0 < (url.port or 443) < 65536:
+        if url.scheme not in ("http", "https") or not url.host or not 0 < (1 if url.port is None else url.port) < 65536:
             raise SettingsError(wrong)
         secret = settings.webhook_secret
         return cls(url, None if secret is None else signing_key(secret.get_secret_value()))
