@@ -169,27 +169,5 @@ def _step(frames: Sequence[BothWays]) -> float:
     return (frames[-1].at - frames[0].at) / max(len(frames) - 1, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """One filter on one clip: what every threshold gave, known afterwards, and what the budgets gave that had to find theirs."""
-
-    name: str
-    thresholds: list[Point]
-    budgets: list[Point]
-    settled: list[Point]  # the same budgets behind the first LEARNT_S, empty where no more was played
-
-
-def curve(name: str, frames: Sequence[BothWays], scores: Sequence[float | None], seconds: float) -> Curve:
-    """Return a filter's curve: the thresholds on the clip, the budgets on as many rounds of it as `seconds` take.
-
-    Each budget begins without any score, so its first minute is in its figures.
-    """
-    long = repeated(frames, seconds)
-    rounds = len(long) // len(frames)
-    said = list(scores) * rounds
-    budgets = [chosen(share, long, by_budget(long, said, share)) for share in SHARES]
-    return Curve(name, by_threshold(frames, scores), budgets)
-
-
 def _point(setting: float, sent: float, found: Agreement) -> Point:
     return Point(setting, sent, found.bytes_share or 0.0, found.share or 0.0, found.f1)
