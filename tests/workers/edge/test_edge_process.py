@@ -268,7 +268,7 @@ def broken_settings(tmp_path):
         ),
         "missing video": ({"video_url": f"{tmp_path}/none.mp4"}, "no video at"),
         "text as video": ({"video_url": f"{tmp_path}/text.mp4"}, "is not a video that OpenCV can read"),
-        "camera": ({"video_url": "rtsp://admin:s3cret@h/x,99"}, "camera 99 cannot be opened"),
+        "camera": ({"video_url": "99,rtsp://admin:s3cret@h/x"}, "camera 99 cannot be opened"),
         "scheme": ({"video_url": "gopher://admin:s3cret@h/x"}, "gopher://***@h/x': unknown scheme 'gopher'"),
         "sink": ({"DECISIONS_FILE": "/dev/null/x"}, "DECISIONS_FILE is '/dev/null/x', which cannot be written"),
         "video sink": ({"ANNOTATED_VIDEO": "/dev/null/x.mp4"}, "ANNOTATED_VIDEO is '/dev/null/x.mp4', which cannot"),
