@@ -5,7 +5,9 @@ from __future__ import annotations
 # Edge worker
 EDGE_FRAMES = "sedna_edge_frames_total"  # labels: path (edge, cloud, fallback)
 EDGE_FRAMES_READ = "sedna_edge_frames_read_total"
-EDGE_FRAMES_LOST = "sedna_edge_frames_lost_total"  # labels: cause (buffer_full, too_old, shutdown, model_failed, with_replica)
+EDGE_FRAMES_LOST = (
+    "sedna_edge_frames_lost_total"  # labels: cause (buffer_full, too_old, shutdown, model_failed, with_replica)
+)
 EDGE_SOURCE_OUTAGES = "sedna_edge_source_outages_total"
 EDGE_SOURCE_UP = "sedna_edge_source_up"  # labels: source
 EDGE_SOURCE_FRAMES = "sedna_edge_source_frames_total"  # labels: source, fate (processed, handed_out, buffer_full, ...)
