@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 
 from tests.cluster.errors import StartError, TierUnavailableError
 from tests.cluster.node import cni_programs
@@ -26,18 +27,52 @@ PACKAGE_OF = {
     "buildah": "buildah",
     "debootstrap": "debootstrap",
 }
+# Servers that single tests talk to; nodes do without.
+SERVERS = {"mosquitto": "mosquitto"}
+# A camera of the tests: GStreamer's RTSP server, its encoder, and what the system's Python needs for them.
+RTSP_PACKAGES = (
+    *("python3-gi", "gir1.2-gst-rtsp-server-1.0"),
+    *("gstreamer1.0-plugins-base", "gstreamer1.0-plugins-good", "gstreamer1.0-plugins-ugly"),
+)
+SYSTEM_PYTHON = "/usr/bin/python3"  # Debian's packages of Python modules are for this one
+RTSP_CHECK = """
+import gi
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import Gst, GstRtspServer
+Gst.init(None)
+assert all(Gst.ElementFactory.find(name) for name in ("videotestsrc", "x264enc", "rtph264pay"))
+"""
 CNI_PACKAGE = "containernetworking-plugins"
 APT_TIMEOUT_S = 600
 
 
 def missing_packages() -> list[str]:
-    """Return Debian's names of what is not installed."""
-    names = [name for command, package in PACKAGE_OF.items() if find_tool(command) is None for name in package.split()]
+    """Return Debian's names of what is not installed, for nodes and for single tests."""
+    rtsp = () if has_rtsp_server() else RTSP_PACKAGES
+    return sorted({*missing_for_nodes(), *_absent(SERVERS), *rtsp})
+
+
+def has_rtsp_server() -> bool:
+    """Return whether the system's Python can serve an RTSP stream."""
+    try:
+        return subprocess.run([SYSTEM_PYTHON, "-c", RTSP_CHECK], capture_output=True, timeout=60).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def missing_for_nodes() -> list[str]:
+    """Return Debian's names of what nodes need and is not installed."""
+    names = _absent(PACKAGE_OF)
     try:
         cni_programs()
     except StartError:
         names.append(CNI_PACKAGE)
     return sorted(set(names))
+
+
+def _absent(package_of: Mapping[str, str]) -> list[str]:
+    return [name for command, package in package_of.items() if find_tool(command) is None for name in package.split()]
 
 
 def require_machine(platform: str = sys.platform) -> None:
@@ -46,7 +81,7 @@ def require_machine(platform: str = sys.platform) -> None:
         raise TierUnavailableError(f"nodes run on Linux only, this is {platform}")
     if os.geteuid() != 0:
         raise TierUnavailableError("nodes need root: run as root, for example in a virtual machine")
-    missing = missing_packages()
+    missing = missing_for_nodes()
     if missing:
         raise TierUnavailableError(
             f"{', '.join(missing)} not installed: run `python -m tests.cluster packages` as root"

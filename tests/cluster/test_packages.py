@@ -19,6 +19,7 @@ def lacks(monkeypatch):
         absent = {*commands, *(() if apt else ("apt-get",))}
         monkeypatch.setattr(packages, "find_tool", lambda name: None if name in absent else f"/usr/bin/{name}")
         monkeypatch.setattr(packages, "cni_programs", lambda: None)
+        monkeypatch.setattr(packages, "has_rtsp_server", lambda: "rtsp" not in absent)
         monkeypatch.setattr(packages.os, "geteuid", lambda: 0 if root else 1000)
 
     return choose
@@ -27,6 +28,12 @@ def lacks(monkeypatch):
 def test_packages_are_named_once_each(lacks):
     lacks("containerd", "ctr", "gcc")
     assert missing_packages() == ["containerd", "gcc", "libc6-dev"]
+
+
+def test_what_a_single_test_needs_is_installed_and_nodes_do_without(lacks):
+    lacks("rtsp")
+    assert missing_packages() == sorted(packages.RTSP_PACKAGES)
+    assert packages.missing_for_nodes() == []
 
 
 @pytest.mark.parametrize(

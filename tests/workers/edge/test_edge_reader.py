@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from sedna_py.errors import SourceError
 from tests.workers.edge.fakes import PATIENCE_S, FakeSource, number_of
-from workers.edge.frames import BufferPolicy, FrameBuffer
-from workers.edge.reader import FrameReader, due_in
+from workers.edge.frames import BufferPolicy, FrameBuffer, LaneRule
+from workers.edge.reader import FrameReader, SourceReaders, due_in
 
 
 def read_all(source: FakeSource, **options: object) -> tuple[list[tuple[int, int]], FrameReader]:
@@ -138,3 +139,66 @@ def test_frames_carry_times_of_both_clocks():
     assert second.captured >= first.captured
     assert first.captured_at > 1_700_000_000
     assert (first.sequence, first.source) == (-1, "fake")
+
+
+def named(name: str, count: int, **options: object) -> FakeSource:
+    source = FakeSource(count, **options)
+    source.name = name
+    return source
+
+
+def read_several(*sources: FakeSource, **options: object) -> tuple[dict[str, list[int]], SourceReaders]:
+    """Return the numbers of each source's frames that came through."""
+    lanes = {source.name: LaneRule(BufferPolicy.WAIT) for source in sources}
+    readers = SourceReaders(sources, FrameBuffer(len(sources), BufferPolicy.WAIT, 9, lanes), **options)
+    readers.start()
+    numbers: dict[str, list[int]] = {source.name: [] for source in sources}
+    while (frame := readers.buffer.get(PATIENCE_S)) is not None:
+        numbers[frame.source].append(frame.number)
+        readers.buffer.done()
+    readers.join(PATIENCE_S)
+    assert all(source.closed.is_set() for source in sources)
+    return numbers, readers
+
+
+def test_each_source_is_numbered_and_limited_by_itself():
+    numbers, readers = read_several(named("a", 5), named("b", 2), named("c", 9), limit=3)
+    assert numbers == {"a": [1, 2, 3], "b": [1, 2], "c": [1, 2, 3]}
+    assert readers.error is None
+
+
+def test_a_source_that_fails_ends_no_other_and_is_told_of_at_the_end():
+    gate = threading.Semaphore(0)
+    failing, slow = named("a", 1, raises=SourceError("a is gone")), named("b", 3, gate=gate)
+    opening = threading.Timer(0.05, lambda: [gate.release() for _ in range(3)])
+    opening.start()
+    numbers, readers = read_several(failing, named("c", 2, raises=OSError("c is odd")), slow)
+    opening.join()
+    assert numbers == {"a": [1], "b": [1, 2, 3], "c": [1, 2]}
+    assert str(readers.error).startswith(
+        "2 of 3 sources failed: a is gone; c cannot be read any more: OSError: c is odd"
+    )
+
+
+def test_stop_ends_every_source():
+    sources = [named(name, 1000, gate=threading.Semaphore(1)) for name in "ab"]
+    lanes = {source.name: LaneRule(BufferPolicy.WAIT) for source in sources}
+    readers = SourceReaders(sources, FrameBuffer(2, BufferPolicy.WAIT, 9, lanes))
+    readers.start()
+    assert {readers.buffer.get(PATIENCE_S).source for _ in range(2)} == {"a", "b"}
+    readers.stop()
+    for source in sources:
+        source._gate.release()
+    readers.join(PATIENCE_S)
+    assert all(source.closed.is_set() for source in sources)
+
+
+def test_a_source_may_know_better_when_a_picture_was_taken():
+    source = FakeSource(1)
+    source.captured_at = 1_600_000_000.0
+    reader = FrameReader(source, FrameBuffer(9, BufferPolicy.WAIT, most_out=9))
+    reader.start()
+    frame = reader.buffer.get(PATIENCE_S)
+    reader.join(PATIENCE_S)
+    assert frame.captured_at == 1_600_000_000.0
+    assert time.monotonic() - frame.captured == pytest.approx(time.time() - 1_600_000_000.0, abs=PATIENCE_S)
