@@ -98,7 +98,7 @@ def test_a_template_is_the_same_with_and_without_an_autoscaler_for_one_pod() -> 
 
 def test_pods_that_do_not_share_are_told_in_spec_accepted_and_the_annotation_silences_it() -> None:
     said = wanted(SEVERAL, url=S3).remarks
-    assert [finding.path for finding in said] == [("spec", "edgeWorker", "template", "spec", "volumes")]
+    assert [finding.path for finding in said] == ["spec.edgeWorker.template.spec.volumes"]
     assert "sedna.io/shared-streams with enabled" in str(said[0])
     assert wanted({**SEVERAL, **annotated("disabled")}, url=S3).remarks == ()
     assert wanted({**SEVERAL, **annotated("enabled")}, url=S3).remarks == ()
