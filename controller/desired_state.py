@@ -18,13 +18,15 @@ from controller.resources.metadata import owner_uid
 from controller.resources.pod_template import Additions, pod_template
 from controller.resources.readiness_probe import with_readiness_probe
 from controller.resources.service import cloud_pods, cloud_service
+from controller.resources.shared_directory import shared_variables, with_shared_directory
 from controller.resources.storage_initializer import s3_credentials
 from controller.resources.unbuildable import Unbuildable
 from sedna_py.api.child_names import Role, pod_labels
-from sedna_py.api.finding import Place
+from sedna_py.api.finding import Finding, Place
 from sedna_py.api.joint_inference_service import JointInferenceService, Worker
 from sedna_py.api.model import Model
 from sedna_py.api.model_mount import model_mount
+from sedna_py.api.shared_streams import shares_streams, sharing_findings
 
 DEFAULT_STORAGE_INITIALIZER_IMAGE: Final = "sedna-py/storage-initializer:0.1.0"
 DEFAULT_CONTROLLER_ADDRESS: Final = "http://sedna-controller.sedna:9100"
@@ -86,6 +88,7 @@ class DesiredState:
 
     children: tuple[Child, ...]
     blocked: tuple[Blocked, ...] = ()
+    remarks: tuple[Finding, ...] = ()  # what is to be said of the service that only shows with its Models
 
 
 def desired_state(service: JointInferenceService, surroundings: Surroundings, placement: Placement) -> DesiredState:
@@ -99,7 +102,7 @@ def desired_state(service: JointInferenceService, surroundings: Surroundings, pl
             blocked.append(Blocked(role, failure.reason, str(failure), failure.lasting))
         if role is Role.CLOUD:
             children += [found for found in (cloud_service(service), cloud_pods(service)) if found is not None]
-    return DesiredState(tuple(children), tuple(blocked))
+    return DesiredState(tuple(children), tuple(blocked), _remarks(service, surroundings))
 
 
 def manifest_bytes(child: Child) -> bytes:
@@ -113,16 +116,21 @@ def _worker_children(
     worker = _worker(service, role)
     place = ("spec", f"{role}Worker")
     model = _model(worker.model.name, service.namespace, surroundings, (*place, "model", "name"))
+    mount = model_mount(model.spec.url)
+    shares = role is Role.EDGE and shares_streams(service, mount)
     additions = Additions(
         labels=pod_labels(service.name, owner_uid(service), role),
         injected=_injected(service, role, model, surroundings, placement),
-        extra=cloud_extra(placement.controller_address) if role is Role.CLOUD else edge_extra(service),
-        mount=model_mount(model.spec.url),
+        extra=_extra(service, role, placement, shares),
+        mount=mount,
         initializer_image=placement.storage_initializer_image,
         credentials=s3_credentials(model, service.namespace, surroundings.secrets),
     )
     template = pod_template(worker.template, additions, (*place, "template"))
-    pod = template["spec"] = _pod(role, template["spec"], worker, (*place, "template", "spec"))
+    inside = (*place, "template", "spec")
+    pod = template["spec"] = _pod(role, template["spec"], worker, inside)
+    if shares:
+        pod = template["spec"] = with_shared_directory(pod, service.namespace, service.name, inside)
     yield deployment(service, role, template, recreate=role is Role.EDGE and takes_host_ports(pod))
     if worker.hpa is not None:
         yield autoscaler(service, role, worker.hpa)
@@ -145,6 +153,17 @@ def _injected(
     if role is Role.CLOUD:
         return cloud_variables(service, model)
     return edge_variables(service, model, edge_target(service, surroundings.exposure), placement.edge_lc_server)
+
+
+def _extra(service: JointInferenceService, role: Role, placement: Placement, shares: bool) -> EnvVars:
+    if role is Role.CLOUD:
+        return cloud_extra(placement.controller_address)
+    return [*edge_extra(service), *(shared_variables() if shares else [])]
+
+
+def _remarks(service: JointInferenceService, surroundings: Surroundings) -> tuple[Finding, ...]:
+    model = surroundings.models.get(service.spec.edge_worker.model.name)
+    return tuple(sharing_findings(service, model_mount(model.spec.url))) if model is not None else ()
 
 
 def _model(name: str, namespace: str, surroundings: Surroundings, place: tuple[str, ...]) -> Model:

@@ -78,7 +78,8 @@ class Reconciler:
             wanted, unread_secret = await self._wanted(key, parsed.resource)
             if not _awaits_address(wanted):
                 outcome = outcome.then(await self._parts.children.sync(owner, wanted))
-        again = await self._parts.status.sync(key, document, Situation(parsed.resource, findings, wanted, outcome))
+        said = (*findings, *wanted.remarks)
+        again = await self._parts.status.sync(key, document, Situation(parsed.resource, said, wanted, outcome))
         if outcome.contested:
             again = min(again or CONTESTED_PAUSE_S, CONTESTED_PAUSE_S)
         return Look(again, outcome.failure or unread_secret, blocked=bool(wanted.blocked))

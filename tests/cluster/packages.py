@@ -28,7 +28,7 @@ PACKAGE_OF = {
     "debootstrap": "debootstrap",
 }
 # Servers that single tests talk to; nodes do without.
-SERVERS = {"mosquitto": "mosquitto"}
+SERVERS = {"mosquitto": "mosquitto", "redis-server": "redis-server"}
 # A camera of the tests: GStreamer's RTSP server, its encoder, and what the system's Python needs for them.
 RTSP_PACKAGES = (
     *("python3-gi", "gir1.2-gst-rtsp-server-1.0"),

@@ -22,7 +22,7 @@ from tests.controller.one_service import CLOUD, EDGE, EDGE_HPA, FRONT, PODS
 from tests.controller.wanted_objects import UID, wanted
 
 OWNER = Owner("shop", "helmet", UID)
-WITH_HPA = {"spec.edgeWorker.hpa": {"maxReplicas": 3}}
+WITH_HPA = {"spec.edgeWorker.hpa": {"maxReplicas": 1}}
 NEW_IMAGE = {"spec.edgeWorker.template.spec.containers": [{"name": "c", "image": "i:2"}]}
 ALL = [CLOUD, FRONT, PODS, EDGE]
 APPLIES = [f"apply {key}" for key in ALL]

@@ -234,7 +234,7 @@ def test_what_a_service_depends_on_is_known_to_the_store() -> None:
 
 
 def test_only_what_belongs_to_the_service_is_taken_away_with_an_autoscaler() -> None:
-    site = settled(helmet(changes=HPA))
+    site = settled(helmet(changes={"spec.edgeWorker.hpa": {"maxReplicas": 1}}))  # more would share their sources
     site.put(helmet(generation=2))
     site.reconcile()
     assert [call for call in site.writes() if call.startswith(("apply", "delete"))] == [f"delete {EDGE_HPA}"]

@@ -81,7 +81,7 @@ class Lead(Protocol):
 
 
 class Exchange(Protocol):
-    """One replica's end of it. Every method returns in bounded time; troubles are waited out and logged, not raised."""
+    """One replica's end of it. Every method returns in bounded time; troubles of a network are waited out and logged."""
 
     handed_out: HandedOut
 
@@ -90,7 +90,10 @@ class Exchange(Protocol):
         """Whether what replicas meet in cannot be reached now."""
 
     def try_lead(self) -> Lead | Ended | None:
-        """Become the capturer if there is none; Ended where the sources that this replica has taken frames of have ended."""
+        """Become the capturer if there is none; Ended where the sources that this replica has taken frames of have ended.
+
+        Raises OSError where the place to meet in cannot be used any more.
+        """
 
     def take(self, timeout_s: float) -> SourceFrame | Ended | None:
         """Return a frame for this replica, the end, or None when neither comes in time."""

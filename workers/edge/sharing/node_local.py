@@ -48,7 +48,7 @@ class NodeLocal:
         return False
 
     def try_lead(self) -> Hub | Ended | None:
-        """Become the capturer if there is none. Raises SourceError where the directory cannot be used any more."""
+        """Become the capturer if there is none. Raises OSError where the directory cannot be used any more."""
         if not self._directory.try_lock():
             return None
         try:
@@ -116,6 +116,9 @@ class NodeLocal:
                 places.begin(run)
             self._directory.sweep()
             return Hub(self._context, self._directory, places, run, known, self.handed_out)
+        except zmq.ZMQError as error:
+            places.close()
+            raise OSError(error.errno, f"no socket can be made there: {error}") from None
         except BaseException:
             places.close()
             raise

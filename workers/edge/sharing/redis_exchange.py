@@ -37,12 +37,11 @@ from workers.edge.sharing.exchange import POLL_S, Ended, HandedOut, Place, Queue
 LOG = logging.getLogger(__name__)
 FRAMES_THERE: Final = 4  # in the stream and with nobody yet
 LEASE_S: Final = 5.0  # without a sign of the capturer until another one takes over
-RENEW_S: Final = 1.0
 ELECTION_S: Final = 0.5
+SIGNS: Final = 8  # a sign of life, and of the lease, comes this often in its time
 ALIVE_S: Final = (
     30.0  # without a sign of a replica until its frames count as lost, and of all until the run is forgotten
 )
-SIGN_S: Final = 2.0
 FULL_PAUSE_S: Final = 0.002
 TIMEOUT_S: Final = 3.0  # for an answer of Redis
 FIRST_PAUSE_S: Final = 0.2
@@ -113,14 +112,15 @@ class RedisQueue:
     decode: Decode
     alive_s: float = ALIVE_S
     lease_s: float = LEASE_S
+    timeout_s: float = TIMEOUT_S
 
     def connect(self) -> redis.Redis:
         """Return a client that has not connected yet. Raises SettingsError for an address that cannot be."""
         try:
             return redis.Redis.from_url(
                 self.url,
-                socket_timeout=TIMEOUT_S,
-                socket_connect_timeout=TIMEOUT_S,
+                socket_timeout=self.timeout_s,
+                socket_connect_timeout=self.timeout_s,
                 retry=Retry(NoBackoff(), 0),  # what may be asked twice is known here
             )
         except ValueError as error:
@@ -310,7 +310,7 @@ class RedisExchange:
 
     def _give_sign(self) -> None:
         now = time.monotonic()
-        if now - self._signed < SIGN_S:
+        if now - self._signed < self._queue.alive_s / SIGNS:
             return
         self._signed = now
         milliseconds = int(self._queue.alive_s * 1000)
@@ -373,14 +373,21 @@ class RedisLead:
 
     def _keep(self) -> None:
         now = time.monotonic()
-        if now - self._renewed >= RENEW_S:
+        if now - self._renewed >= self._queue.lease_s / SIGNS:
             self._renewed = now
             milliseconds = str(int(self._queue.lease_s * 1000))
             mine = self._ask(lambda: self._redis.eval(_RENEW, 1, self._queue.key("lease"), self._token, milliseconds))
             self._lost_lease = self._lost_lease or mine == 0
-        if now - self._buried >= SIGN_S:
+        if now - self._buried >= self._queue.alive_s / SIGNS:
             self._buried = now
+            self._ask(self._keep_run)
             self._ask(self._bury)
+
+    def _keep_run(self) -> None:
+        """Let the run live while this thread does: the one that takes frames may be waiting for a slow model."""
+        milliseconds = int(self._queue.alive_s * 1000)
+        self._redis.pexpire(self._queue.key("state"), milliseconds)
+        self._redis.pexpire(self._stream, milliseconds)
 
     def _has_room(self) -> bool:
         there = self._ask(lambda: self._redis.xlen(self._stream))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -36,6 +37,10 @@ class RedisServer:
             self._process.kill()
             self._process.wait(10)
             self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url)

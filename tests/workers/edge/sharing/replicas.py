@@ -5,15 +5,39 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from tests.workers.edge.fakes import FakeSource, until
 from workers.edge.frames import BufferPolicy, FrameBuffer, SourceFrame
-from workers.edge.reader import FrameReader
+from workers.edge.reader import SourceReaders
 from workers.edge.sharing.capture import Capture
-from workers.edge.sharing.exchange import BEGINNING, Exchange, Place
+from workers.edge.sharing.directory import SharedDirectory
+from workers.edge.sharing.exchange import Exchange, Place
+from workers.edge.sharing.node_local import NodeLocal
+from workers.edge.sharing.redis_exchange import RedisExchange, RedisQueue
 from workers.edge.sharing.shared_reader import SharedReader
+from workers.inference.image_codec import decode_image, encode_png
 
+NAME = "shop.helmet-1"
 MakeSource = Callable[[], FakeSource]
+
+
+@dataclass(frozen=True)
+class ExchangeAt:
+    """Makes one more replica's end of what is at `where`: a directory's path, or the address of a Redis."""
+
+    where: str
+
+    def __call__(self) -> Exchange:
+        if self.where.startswith("redis:"):
+            return RedisExchange(redis_queue(self.where))
+        return NodeLocal(SharedDirectory(Path(self.where), NAME))
+
+
+def redis_queue(url: str) -> RedisQueue:
+    """Return a queue with times that tests can wait for."""
+    return RedisQueue(url, NAME, encode_png, decode_image, alive_s=2.0, lease_s=1.0, timeout_s=0.5)
 
 
 class Replica:
@@ -34,8 +58,7 @@ class Replica:
         def capture(places: Mapping[str, Place]) -> Capture:
             source = make_source()
             buffer = FrameBuffer(capacity, policy, 1)
-            start = places.get(source.name, BEGINNING)
-            return Capture(FrameReader(source, buffer, pace=pace, repeat=repeat, start=start), [source.name])
+            return Capture(SourceReaders([source], buffer, pace=pace, repeat=repeat, start=places), [source.name])
 
         self.exchange = exchange
         self.reader = SharedReader(exchange, capture, ["fake"])
