@@ -125,10 +125,12 @@ class BudgetController:
     def spare(self, now: float) -> None:
         """Take back one frame that was judged hard and is not sent after all; `sent` is not called for it."""
         self._minute.add(now, hard=-1)
+        if self._pace is not None:
+            self._pace.add(-self._cost, now)
         if self._in_bytes:
             self._unsettled -= 1
         else:
-            self._balance -= self._cost
+            self._balances.add(-self._cost, now)
 
     def figures(self, now: float) -> BudgetFigures:
         """Return what a reader of metrics wants to know."""

@@ -99,7 +99,7 @@ def test_the_time_of_capture_may_be_said(worker):
         assert time.monotonic() - frame.captured < 20
 
 
-@pytest.mark.parametrize("value", ["yesterday", "nan", "-1", "1e9", f"{time.time() * 1000:.0f}"])
+@pytest.mark.parametrize("value", ["yesterday", "nan", "-1", "1e9", "1796030400000"])
 def test_a_time_that_is_none(worker, value):
     answer = worker.post(X_Captured_At=value)
     assert (answer.status_code, answer.json()["cause"]) == (422, "malformed_body")
