@@ -5,7 +5,8 @@ a name of its own in front: `door=rtsp://...`.
 
 A comma may be part of an address, in a path, a query or a password. So (1) a text that is the path of something that exists is
 one source; (2) within a network address a comma divides only where `scheme://`, `file:`, `watch:`, `/`, `./` or `../` comes after
-it, with or without a name in front; (3) elsewhere every comma divides. A JSON list says it without any rule.
+it, with or without a name in front, and never within a password; (3) elsewhere every comma divides. A JSON list says it without
+any rule.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ NAME: Final = re.compile(_NAME)
 _NAMED = re.compile(rf"({_NAME})=(.+)", re.DOTALL)
 _NETWORK = re.compile(rf"\s*(?:{_NAME}=)?[A-Za-z][A-Za-z0-9+.-]*://")
 _BEGINS = re.compile(rf"\s*(?:{_NAME}=)?(?:[A-Za-z][A-Za-z0-9+.-]*://|file:|watch:|/|\.\.?/)")
+# An address that ends within its user's password: no '@' has come yet, and what follows the colon is no port.
+_OPEN = re.compile(r"://[^\s/?#@\[]*:(?!\d{1,5}(?:[/?#]|$))[^@]*$")
 # What a camera may be told about who asks, in a query or in a path: `?user=me&pwd=x`, `/user=me_password=x_channel=1`.
 _SECRET = re.compile(
     r"([\w-]*(?:pass|pwd|token|key|secret|auth|sig|user|usr|login|cred)[\w-]*=)[^&;/\s]+", re.IGNORECASE
@@ -123,7 +126,7 @@ def _divide(text: str) -> list[str]:
     first, *rest = text.split(",")
     parts = [first]
     for piece in rest:
-        if _NETWORK.match(parts[-1]) and not _BEGINS.match(piece):
+        if _NETWORK.match(parts[-1]) and (_OPEN.search(parts[-1]) or not _BEGINS.match(piece)):
             parts[-1] += f",{piece}"
         else:
             parts.append(piece)

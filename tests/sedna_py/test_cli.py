@@ -246,6 +246,8 @@ def test_assignments(settings: list[str], expected: dict[str, str]) -> None:
         ("file:/there/a.mp4", "file:/there/a.mp4"),
         ("file://there/a.mp4", "file://there/a.mp4"),
         ("", ""),
+        ("yard=a.mp4,rtsp://cam/1,/there/b.mp4", "yard=/here/a.mp4,rtsp://cam/1,/there/b.mp4"),
+        ("watch:in,push://", "watch:/here/in,push://"),
     ],
 )
 def test_located(source: str, expected: str) -> None:
@@ -330,6 +332,11 @@ def test_the_clip_of_a_file(tmp_path: Path, limit: int, count: int, prefix: str)
 def test_a_clip_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no video at"):
         cli.open_clip(str(tmp_path / "no.mp4"), 1, 0, tmp_path)
+
+
+def test_a_clip_of_several_sources(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="video_url names 2 sources; give one of them"):
+        cli.open_clip("a.mp4,b.mp4", 1, 0, tmp_path)
 
 
 def test_a_live_source_is_recorded_first(

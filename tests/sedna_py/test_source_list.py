@@ -22,6 +22,11 @@ def listed(text: str, *existing: str) -> list[tuple[str, str]]:
         ("door=rtsp://h/1,\n yard=rtsp://h/2", [("door", "rtsp://h/1"), ("yard", "rtsp://h/2")]),
         ("rtsp://h/x?range=1,2,in=watch:/in", [("", "rtsp://h/x?range=1,2"), ("in", "watch:/in")]),
         ("rtsp://u:p,ss,word@h/1,push://door", [("", "rtsp://u:p,ss,word@h/1"), ("", "push://door")]),
+        ("rtsp://u:p,/s,x=/s@h:5/1,/a@b", [("", "rtsp://u:p,/s,x=/s@h:5/1"), ("", "/a@b")]),
+        (
+            "rtsp://h:554,rtsp://[::1]:554/x,rtsp://h:1/a,/b",
+            [("", "rtsp://h:554"), ("", "rtsp://[::1]:554/x"), ("", "rtsp://h:1/a"), ("", "/b")],
+        ),
         ("http://h/a,b.jpg,./c.mp4,d.mp4", [("", "http://h/a,b.jpg"), ("", "./c.mp4"), ("", "d.mp4")]),
         ("rtsp://u:a=b@h/1", [("", "rtsp://u:a=b@h/1")]),
         ('["a,b.mp4", "x=rtsp://u:p,/w@h/1"]', [("", "a,b.mp4"), ("x", "rtsp://u:p,/w@h/1")]),

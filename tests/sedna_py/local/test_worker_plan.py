@@ -219,3 +219,16 @@ def test_how_the_cloud_worker_is_exposed_has_no_meaning_on_one_machine() -> None
     assert (environment["BIG_MODEL_IP"], environment["BIG_MODEL_PORT"]) == ("127.0.0.1", "4711")
     assert plans[Role.CLOUD].notes == ("cloud worker: expose has no meaning here; the edge finds it at 127.0.0.1:4711",)
     assert plans[Role.EDGE].notes == ()
+
+
+@pytest.mark.parametrize("name", ["video_url", "VIDEO_URL"])
+def test_every_source_of_a_list_is_looked_up_on_the_host(name: str) -> None:
+    listed = "/video/a.mp4,yard=file:/video/b.mp4,watch:/video/in,rtsp://cam/video,push://door,/elsewhere/c.mp4"
+    plan = edge_plan(
+        container(env=[{"name": name, "value": listed}], volumeMounts=[{"name": "v", "mountPath": "/video"}]),
+        volumes=[{"name": "v", "hostPath": {"path": "/data/clips"}}],
+    )
+    assert plan.environment[name] == (
+        "/root/data/clips/a.mp4,yard=file:/root/data/clips/b.mp4,watch:/root/data/clips/in,rtsp://cam/video,push://door,"
+        "/elsewhere/c.mp4"
+    )

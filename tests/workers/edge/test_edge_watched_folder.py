@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import threading
@@ -51,6 +52,8 @@ def test_what_arrives_is_taken_once_in_its_order_and_what_was_there_is_not(tmp_p
         (folder / "z.png").write_bytes(png(1))
         (folder / "notes.txt").write_text("no picture")
         (folder / ".hidden.png").write_bytes(png(8))
+        (folder / "folder.png").mkdir()
+        os.mkfifo(folder / "pipe.png")
         until(lambda: seen == [1], "the first")
         (tmp_path / "a.png").write_bytes(png(2))
         shutil.move(tmp_path / "a.png", folder / "a.png")  # a name before the first one's
@@ -121,11 +124,14 @@ def test_a_file_that_still_grows_is_overtaken_and_one_that_only_just_came_is_not
     assert look(arrivals, entries, 9.0) == []
 
 
-def test_an_empty_file_is_not_whole():
+def test_an_empty_file_is_not_whole_and_holds_no_other_up():
     arrivals = Arrivals()
-    assert look(arrivals, [Entry(1, "a", 0)], 0.0) == look(arrivals, [Entry(1, "a", 0)], 9.0) == []
-    look(arrivals, [Entry(2, "a", 7)], 10.0)
-    assert look(arrivals, [Entry(2, "a", 7)], 11.0) == ["a"]
+    empty, other = Entry(1, "a", 0), Entry(2, "b", 7)
+    assert look(arrivals, [empty, other], 0.0) == []
+    assert look(arrivals, [empty, other], 9.0) == ["b"]
+    written = Entry(3, "a", 7)
+    assert look(arrivals, [written, other], 10.0) == []
+    assert look(arrivals, [written, other], 11.0) == ["a"]
 
 
 def test_many_files_are_taken_in_order_with_bounded_memory():

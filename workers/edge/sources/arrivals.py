@@ -35,13 +35,15 @@ class Arrivals:
     def look(self, entries: Iterable[Entry], now: float) -> list[Entry]:
         """Return what has settled by `now`, and forget it. Nothing overtakes an older file that has not settled yet.
 
-        One that is still being written does not hold the others up: it becomes younger with every write.
+        One that is still being written does not hold the others up: it becomes younger with every write, as an empty one does
+        with its first.
         """
-        newest = heapq.nsmallest(AT_ONCE, (entry for entry in entries if (entry.changed_ns, entry.name) > self._after))
-        self._since = {entry: self._since.get(entry, now) for entry in newest}
+        waiting = (entry for entry in entries if entry.size and (entry.changed_ns, entry.name) > self._after)
+        oldest = heapq.nsmallest(AT_ONCE, waiting)
+        self._since = {entry: self._since.get(entry, now) for entry in oldest}
         settled = []
-        for entry in newest:
-            if not entry.size or now - self._since[entry] < SETTLE_S:
+        for entry in oldest:
+            if now - self._since[entry] < SETTLE_S:
                 break
             settled.append(entry)
             del self._since[entry]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -95,8 +96,9 @@ def entries_of(folder: Path) -> Iterator[Entry]:
         for entry in found:
             if is_picture(entry.name) and not entry.name.startswith("."):
                 with contextlib.suppress(FileNotFoundError):  # gone since
-                    stat = entry.stat()
-                    yield Entry(stat.st_ctime_ns, entry.name, stat.st_size)
+                    about = entry.stat()
+                    if stat.S_ISREG(about.st_mode):  # to read a pipe would be to wait for its writer
+                        yield Entry(about.st_ctime_ns, entry.name, about.st_size)
 
 
 def read_picture(path: Path) -> Frame:
