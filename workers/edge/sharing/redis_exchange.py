@@ -42,6 +42,7 @@ SIGNS: Final = 8  # a sign of life, and of the lease, comes this often in its ti
 ALIVE_S: Final = (
     30.0  # without a sign of a replica until its frames count as lost, and of all until the run is forgotten
 )
+SUSPECT_S: Final = 10.0
 FULL_PAUSE_S: Final = 0.002
 TIMEOUT_S: Final = 3.0  # for an answer of Redis
 FIRST_PAUSE_S: Final = 0.2
@@ -155,10 +156,11 @@ class RedisExchange:
         self._redis = queue.connect()
         self._trouble = _Trouble(f"FRAME_QUEUE {redact(queue.url)}")
         self._held = _Held()
+        self._delete: deque[tuple[str, bytes]] = deque()
         self._acknowledged = 0
         self._left = 0
         self._run = ""
-        self._look_back = False
+        self._suspects_until = self._looked_back = 0.0
         self._tried = self._signed = 0.0
 
     @property
@@ -183,7 +185,7 @@ class RedisExchange:
         try:
             got = self._take(timeout_s)
         except redis.RedisError as error:
-            self._look_back = True
+            self._suspects_until = time.monotonic() + SUSPECT_S
             self._run = ""
             time.sleep(self._trouble.came(error))
             return None
@@ -244,8 +246,11 @@ class RedisExchange:
             return None
         self._acknowledge()
         stream = self._held.stream
-        if self._look_back and (lost := self._answer_that_was_lost(stream)) is not None:
-            return self._frame(stream, *lost)
+        now = time.monotonic()
+        if now < self._suspects_until and now - self._looked_back >= POLL_S:
+            self._looked_back = now
+            if (lost := self._answer_that_was_lost(stream)) is not None:
+                return self._frame(stream, *lost)
         found: Any = self._redis.xreadgroup(GROUP, self.token, {stream: ">"}, count=1, block=int(timeout_s * 1000))
         entries = found[0][1] if isinstance(found, list) and found else []
         if entries:
@@ -271,14 +276,16 @@ class RedisExchange:
         return True
 
     def _answer_that_was_lost(self, stream: str) -> tuple[bytes, dict[bytes, bytes]] | None:
-        """Return an entry that was given to this replica in an answer that it never got."""
+        """Return an entry that was given to this replica in an answer that it never got.
+
+        For a while after a broken connection: until Redis has noticed that too, it answers into it.
+        """
         mine: Any = self._redis.xreadgroup(GROUP, self.token, {stream: "0"}, count=100)
         for entry, fields in mine[0][1] if mine else []:
             if not self._held.known(entry):
                 if fields:
                     return entry, fields
                 self._redis.xack(stream, GROUP, entry)
-        self._look_back = False
         return None
 
     def _frame(self, stream: str, entry: bytes, fields: dict[bytes, bytes]) -> SourceFrame | None:
@@ -292,14 +299,25 @@ class RedisExchange:
             frame = wire.frame_of(values, picture, time.monotonic() - age)
         except (MalformedBody, KeyError, ValueError, TypeError) as error:
             LOG.error("a frame of another replica cannot be read and is lost: %s", error)
-            self._held.taken -= 1
-            self._redis.xack(stream, GROUP, self._held.ids.pop())
-            frame = None
-        self._redis.xdel(stream, entry)
+            frame = None  # what never leaves here counts as lost once this replica has gone
+        self._delete.append((stream, entry))
+        try:
+            self._delete_taken()
+        except redis.RedisError as error:  # the frame is here all the same
+            self._suspects_until = time.monotonic() + SUSPECT_S
+            self._trouble.came(error)
         return frame
+
+    def _delete_taken(self) -> None:
+        """Make room in the stream for as many as were taken out of it."""
+        while self._delete:
+            stream, entry = self._delete[0]
+            self._redis.xdel(stream, entry)
+            self._delete.popleft()
 
     def _acknowledge(self) -> None:
         """Acknowledge as many entries as frames have left, the oldest first: how many are held is what counts."""
+        self._delete_taken()
         count = min(self._left - self._acknowledged, len(self._held.ids))
         if count > 0:
             done = [self._held.ids[index] for index in range(count)]
@@ -321,10 +339,14 @@ class RedisExchange:
         else:
             self._run = ""
 
-    def _over(self) -> Ended | None:
-        if self._text("ended") == "1" and self._text("run") == self._run and not self._redis.xlen(self._held.stream):
-            return Ended.ENDED
-        return None
+    def _over(self) -> SourceFrame | Ended | None:
+        """Return the end where it has come, or a last frame that nearly was not noticed."""
+        stream = self._held.stream
+        if self._text("ended") != "1" or self._text("run") != self._run:
+            return None
+        if self._suspects_until and (lost := self._answer_that_was_lost(stream)) is not None:
+            return self._frame(stream, *lost)
+        return None if self._redis.xlen(stream) else Ended.ENDED
 
 
 class RedisLead:

@@ -16,13 +16,13 @@ from workers.edge.sharing.shared_reader import Role
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
-def replica(server: RedisServer, count: int = 200, pace: float = 0) -> Replica:
-    return Replica(ExchangeAt(server.url)(), lambda: FakeSource(count), work_s=0.002, pace=pace).start()
+def replica(server: RedisServer, count: int = 200, pace: float = 0, *, patient: bool = False) -> Replica:
+    return Replica(ExchangeAt(server.url, patient)(), lambda: FakeSource(count), work_s=0.002, pace=pace).start()
 
 
 def test_a_redis_that_hangs_costs_no_frame_and_gives_none_twice(redis_server, caplog) -> None:
     caplog.set_level(logging.INFO)
-    first, second = replica(redis_server), replica(redis_server)
+    first, second = replica(redis_server, patient=True), replica(redis_server, patient=True)
     wait_frames(second, 10)
     redis_server.signal(signal.SIGSTOP)
     until(lambda: first.reader.role is second.reader.role is Role.CUT_OFF, "both to notice")
