@@ -6,7 +6,8 @@ quantile, as RouteLLM calibrates its thresholds on a sample; Ong et al., 2024, a
 while the balance is anywhere near 0, falls to 0 as the balance rises to +slack, and rises to 1 as it falls to -slack (the
 virtual queue of Neely, Stochastic Network Optimization, 2010, ch. 4, with its hard bound). At either end the score does not
 count any more, so the balance stays in [-slack, +slack], whatever the scores do: that, not the quantile, is what holds the
-budget, and the quantile is what spends it on the hardest frames.
+budget, and the quantile is what spends it on the hardest frames. It falls below where too few frames have a score at all: what
+they leave is there for those of the same minute that have one, and is gone with the minute.
 
 The balance is that of a minute and not of all time, as what is promised is a minute: frames of a video are hard for seconds on
 end, and a balance of all time in a band this narrow takes them evenly, whatever their scores. Here as much may be spent at once
@@ -95,7 +96,7 @@ class BudgetController:
         if verdict.hard:
             self._minute.add(now, hard=True)
             self._charge(now)
-        self._write_off(now, hard=verdict.hard)
+        self._write_off(now)
         return verdict
 
     def overrule(self, now: float, *, judged: bool = False) -> None:
@@ -104,7 +105,7 @@ class BudgetController:
             self._earn(now)
         self._minute.add(now, frames=not judged, hard=True)
         self._charge(now)
-        self._write_off(now, hard=True)
+        self._write_off(now)
 
     def sent(self, size: int, now: float) -> None:
         """Settle one hard frame with the bytes that were sent for it; once for each, in any order.
@@ -164,16 +165,11 @@ class BudgetController:
         else:
             self._balances.add(self._cost, now)
 
-    def _write_off(self, now: float, *, hard: bool) -> None:
-        """Forget what lies outside the band, so that it is not made up for later.
-
-        Too little is spent while too few frames have a score or come at all. Where much of a minute ago leaves the balance at
-        once, frames are taken meanwhile, and it comes back by itself. Too much is it after `overrule` and large bodies only.
-        """
-        slack, balance = self._slack(now), self.balance
-        inside = min(max(balance, -slack * (1 + hard)), slack + self._cost)
-        if inside != balance:
-            self._balances.add(inside - balance, now)
+    def _write_off(self, now: float) -> None:
+        """Forget what lies above the band, so that it is not made up for later: after `overrule` and large bodies only."""
+        over = self.balance - self._slack(now) - self._cost
+        if over > 0:
+            self._balances.add(-over, now)
 
     def _slack(self, now: float) -> float:
         earned = self._rate * MINUTE_S

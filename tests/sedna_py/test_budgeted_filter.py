@@ -36,7 +36,7 @@ def doubt(score: float, hard: bool = False) -> Decision:
 def test_the_budget_decides_and_the_score_stays():
     budgeted = on("20%")
     decisions = [budgeted(doubt(n % 10 / 10)) for n in range(1000)]
-    assert sum(d.hard for d in decisions) == pytest.approx(200, abs=2)
+    assert sum(d.hard for d in decisions) == pytest.approx(200, abs=10)  # 1 % of 1000, where 1.5 are allowed
     assert [d.score for d in decisions[:10]] == [n / 10 for n in range(10)]
     late = decisions[-10:]
     assert all(d.reason.startswith("budget 20 %: ") for d in late)
