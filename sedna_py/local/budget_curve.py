@@ -51,6 +51,16 @@ class Point:
     f1: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One filter on one clip: what every threshold gave, known afterwards, and what the budgets gave that had to find theirs."""
+
+    name: str
+    thresholds: list[Point]
+    budgets: list[Point]
+    settled: list[Point]  # the same budgets behind the first LEARNT_S, empty where no more was played
+
+
 def both_ways(edge_only: Sequence[DecisionRecord], cloud_only: Sequence[DecisionRecord]) -> list[BothWays]:
     """Return the frames that both runs answered with boxes, in the order and at the time of their capture by the edge."""
     there = {(record.source, record.frame): record for record in cloud_only}
@@ -132,20 +142,6 @@ def at_bytes(points: Sequence[Point], share: float) -> float:
         if low.bytes <= share <= high.bytes and high.bytes > low.bytes:
             return low.agreement + (high.agreement - low.agreement) * (share - low.bytes) / (high.bytes - low.bytes)
     return ordered[-1].agreement
-
-
-def _step(frames: Sequence[BothWays]) -> float:
-    return (frames[-1].at - frames[0].at) / max(len(frames) - 1, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """One filter on one clip: what every threshold gave, known afterwards, and what the budgets gave that had to find theirs."""
-
-    name: str
-    thresholds: list[Point]
-    budgets: list[Point]
-    settled: list[Point]  # the same budgets behind the first LEARNT_S, empty where no more was played
 
 
 def curve(name: str, frames: Sequence[BothWays], scores: Sequence[float | None], seconds: float) -> Curve:

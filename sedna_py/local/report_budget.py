@@ -9,6 +9,7 @@ from sedna_py.decision_log import DecisionRecord
 from sedna_py.local import formats
 from sedna_py.local.budget_curve import at_random, both_ways, curve
 from sedna_py.local.budget_plot import curve_plot
+from sedna_py.local.comparison import answered_by_cloud
 from sedna_py.local.plot import Plot, empty_plot
 
 TITLE: Final = "What a budget buys"
@@ -20,7 +21,7 @@ def budget_plot(
     edge_only: Sequence[DecisionRecord], joint: Sequence[DecisionRecord], cloud_only: Sequence[DecisionRecord]
 ) -> Plot:
     """Return share sent against agreement for the service's own filter, with its score and another threshold or a budget."""
-    frames = both_ways(edge_only, cloud_only)
+    frames = both_ways(edge_only, answered_by_cloud(cloud_only))
     score_by_frame = {(record.source, record.frame): record.score for record in joint}
     known = [frame for frame in frames if frame.key in score_by_frame]
     scores = [score_by_frame[frame.key] for frame in known]

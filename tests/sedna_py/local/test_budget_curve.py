@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -127,6 +128,13 @@ def test_the_report_draws_it_from_the_three_runs(runs):
     assert plot.title == TITLE
     assert plot.drawing.count("<circle") == len(SHARES)
     assert "budget 20" in plot.drawing
+
+
+def test_what_the_cloud_did_not_answer_is_no_reference(runs):
+    records = {run.mode: run.records for run in runs}
+    failed = [replace(record, path=Path.FALLBACK, cloud=None) for record in records[Mode.CLOUD_ONLY]]
+    plot = budget_plot(records[Mode.EDGE_ONLY], records[Mode.JOINT], failed)
+    assert "Too few frames" in plot.drawing
 
 
 @pytest.mark.parametrize("missing", [Mode.EDGE_ONLY, Mode.JOINT, Mode.CLOUD_ONLY])
