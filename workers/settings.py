@@ -337,7 +337,7 @@ class EdgeSettings(SinkSettings, WorkerSettings):
         alias="OFFLOAD_SIZE",
         description="auto (a JPEG is no larger than the cloud worker says that its model needs) or full",
     )
-    jpeg_quality: int = Field(85, alias="JPEG_QUALITY", ge=1, le=100, description="a JPEG quality from 1 to 100")
+    jpeg_quality: int = Field(65, alias="JPEG_QUALITY", ge=1, le=100, description="a JPEG quality from 1 to 100")
     jpeg_quality_min: int = Field(
         50,
         alias="JPEG_QUALITY_MIN",

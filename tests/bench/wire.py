@@ -14,7 +14,7 @@ from tests.bench.pairs import Pair
 from workers.edge.sources import open_source
 from workers.inference.image_codec import encode_jpeg
 
-QUALITY = 85  # the edge worker's default
+QUALITY = 65  # the edge worker's default
 SAMPLES = 12
 
 

@@ -19,7 +19,7 @@ from sedna_py.protocol.causes import OffloadCause
 
 SLOW_SHARE: Final = 1 / 4  # of the deadline: as long as the round trips and the model still have the most of it
 EASY_SHARE: Final = 1 / 8  # under which there is room for more
-RISE_S: Final = 2.0  # a step up: the whole way from 50 to 85 takes 70 s
+RISE_S: Final = 2.0  # a step up: the whole way from 50 to 65 takes 30 s
 CUT_PAUSE_S: Final = 1.0
 LEAST_CUT: Final = 5
 

@@ -5,7 +5,7 @@ smaller there; it is made smaller here instead, by the same bilinear resize as t
 nothing to do. Until the cloud has spoken, and where it says nothing, pictures travel in full. The boxes that come back are in the
 pixels of what was sent, and are enlarged here: so it does not matter which worker answers, an older one among them.
 
-A reduced picture has no detail to spare: its colours are kept in full (4:4:4), and its quality is nearer to 100. With that a big
+A reduced picture has no detail to spare: its colours are kept in full (4:4:4), and its quality is better. With that a big
 model agrees with itself on raw pixels at least as well as on the whole picture (docs/worth-sending.md has the figures).
 """
 
@@ -27,6 +27,8 @@ from workers.inference.frame_need import Scale
 from workers.inference.image_codec import encode_jpeg
 
 WORTH_IT: Final = 1 / 5  # of the pixels may be left at most; each of them takes four to five times the bytes
+MORE_QUALITY: Final = 30
+ENOUGH_QUALITY: Final = 95
 HEARD_S: Final = 10.0  # how long a worker's word counts beside another's: pods of two versions take turns
 _MODEL_STAGES: Final = ("queue", "decode", "infer", "encode")
 
@@ -115,5 +117,5 @@ class FittedJpeg:
 
 
 def reduced_quality(quality: int) -> int:
-    """Return the quality of a reduced picture: a third of the way to 100 is left."""
-    return 100 - (100 - quality) // 3
+    """Return the quality of a reduced picture: better by MORE_QUALITY as far as that is worth its bytes, never worse."""
+    return max(min(quality + MORE_QUALITY, ENOUGH_QUALITY), quality)

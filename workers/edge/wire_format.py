@@ -37,7 +37,7 @@ class WireFormat:
         """Learn nothing."""
 
 
-def wire_format(name: str, jpeg_quality: int = 85) -> WireFormat:
+def wire_format(name: str, jpeg_quality: int = 65) -> WireFormat:
     """Return the format of that name: jpeg, png, npy, or json, which every upstream cloud worker understands."""
     formats = {
         "jpeg": WireFormat(JPEG, lambda frame: encode_jpeg(frame, jpeg_quality)),

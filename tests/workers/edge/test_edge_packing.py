@@ -19,7 +19,7 @@ from tests.workers.edge.scenes import street
 from workers.edge.link_quality import CUT_PAUSE_S, RISE_S, LinkQuality
 from workers.edge.metrics import EdgeMetrics
 from workers.edge.packed import Packed
-from workers.edge.packing import HEARD_S, FittedJpeg, InputSizes
+from workers.edge.packing import HEARD_S, FittedJpeg, InputSizes, reduced_quality
 from workers.edge.parts import make_packer
 from workers.edge.wire_format import WireFormat
 from workers.inference.frame_need import Scale
@@ -70,6 +70,11 @@ def test_only_what_is_much_too_large_is_reduced(said, size, sent):
     made = packer()
     made.answered(reply(said), 0.0, 0.1)
     assert size_of(made.pack(street(*size))) == sent
+
+
+@pytest.mark.parametrize(("quality", "reduced"), [(50, 80), (65, 95), (85, 95), (95, 95), (99, 99), (1, 31)])
+def test_a_reduced_picture_has_a_better_quality(quality, reduced):
+    assert reduced_quality(quality) == reduced
 
 
 def test_full_is_full():
@@ -206,7 +211,7 @@ def test_only_jpegs_follow_anything(name, kind):
         assert made.pack(street(64, 48)).scale is None
 
 
-@pytest.mark.parametrize(("cap", "expected"), [("100 kbit/s", 68), ("5 fps", 85)])
+@pytest.mark.parametrize(("cap", "expected"), [("100 kbit/s", 58), ("5 fps", 65)])
 def test_the_settings_reach_it(cap, expected):
     settings = EdgeSettings(MODEL_URL="m", video_url="v", OFFLOAD_SIZE="full")
     made = make_packer(settings, SendCap(parse_cap(cap)))
