@@ -161,5 +161,9 @@ def curve(name: str, frames: Sequence[BothWays], scores: Sequence[float | None],
     )
 
 
+def _step(frames: Sequence[BothWays]) -> float:
+    return (frames[-1].at - frames[0].at) / max(len(frames) - 1, 1)
+
+
 def _point(setting: float, sent: float, found: Agreement) -> Point:
     return Point(setting, sent, found.bytes_share or 0.0, found.share or 0.0, found.f1)
