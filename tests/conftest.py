@@ -15,6 +15,7 @@ from typing import NoReturn
 import pytest
 
 import workers  # noqa: F401 - first of all: it keeps OpenVINO, which some tests import by themselves, from reporting home
+from sedna_py import ClassFactory
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,13 @@ def started(tmp_path: Path) -> Iterator[Started]:
     for pid in left:
         os.kill(pid, 9)
     assert not left, f"processes {left} were left running"
+
+
+@pytest.fixture(autouse=True)
+def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers with ClassFactory is known to no other one: they come in any order, in any of several processes."""
+    kept = {kind: dict(names) for kind, names in ClassFactory._registry.items()}
+    monkeypatch.setattr(ClassFactory, "_registry", kept)
 
 
 @pytest.fixture(scope="session")

@@ -232,6 +232,7 @@ def test_one_that_left_the_group_does_not_keep_us(plan: Callable[..., WorkerPlan
     assert heard.lines == ["edge: done"]
     (left,) = started.pids()  # its own session is what it asked for
     os.kill(left, signal.SIGKILL)
+    assert started.are_gone()
 
 
 @pytest.mark.parametrize("code", [PATIENT, STUBBORN])
