@@ -13,10 +13,11 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
+from sedna_py.client.http_transport import BODY_LEFT, CONNECTING, REPLY_BEGUN, HttpTransport
 from sedna_py.client.route import RetryCause
 from sedna_py.client.settings import ClientSettings
 from sedna_py.protocol.headers import RequestHeaders
@@ -80,13 +81,13 @@ class Call:
     result: Answer | Exception | None = None  # of the last attempt
     retry: RetryCause | None = None  # why the next attempt is made again
 
-    async def trace(self, event: str, _info: dict[str, Any]) -> None:
+    def follow(self, event: str) -> None:
         """Follow the transport: whether it connected, whether the body has left, and whether a reply began."""
-        if event == "connection.connect_tcp.started":
+        if event == CONNECTING:
             self.new_connection = True
-        elif event.endswith("send_request_body.complete"):
+        elif event == BODY_LEFT:
             self.body_left()
-        elif event.endswith("receive_response_headers.complete"):
+        elif event == REPLY_BEGUN:
             self.reply_begun = True
 
 
@@ -150,14 +151,14 @@ class Connections:
         await asyncio.gather(*(transport.aclose() for transport in own), *self._closing)
 
     async def _exchange(self, transport: httpx.AsyncBaseTransport, call: Call, target: Target) -> Answer:
-        """Send by the transport itself: cookies, redirects and the rest of httpx's client would be a fifth of the work."""
+        """Send by the transport itself: cookies, redirects and the rest of httpx's client are not needed, and cost."""
         request = httpx.Request(
             call.method,
             self._url(target.root + call.path),
             content=call.body or None,
             headers=self._headers(call),
             # The deadline around the whole request bounds the rest.
-            extensions={"trace": call.trace, "timeout": httpx.Timeout(None, connect=target.connect_s).as_dict()},
+            extensions={"notify": call.follow, "timeout": {"connect": target.connect_s}},
         )
         if self._closed:  # a transport would connect again
             raise RuntimeError("the connections are closed")
@@ -195,7 +196,8 @@ class Connections:
         chunks = bytearray()
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise httpx.DecodingError("the reply is compressed, which was not asked for")
-        async for chunk in response.aiter_bytes():
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - an asynchronous transport's
+        async for chunk in response.stream:
             chunks += chunk
             if len(chunks) > limit:
                 return None
@@ -228,15 +230,7 @@ class Connections:
     def _make(self, keepalive: int) -> httpx.AsyncBaseTransport:
         if self._transport is not None:
             return self._transport
-        return httpx.AsyncHTTPTransport(
-            trust_env=False,
-            verify=self._tls,
-            limits=httpx.Limits(
-                max_connections=None,
-                max_keepalive_connections=keepalive,
-                keepalive_expiry=self._settings.keepalive_s,
-            ),
-        )
+        return HttpTransport(self._tls, keepalive, self._settings.keepalive_s)
 
 
 class _Generation:
