@@ -14,13 +14,14 @@ from sedna_py.decision_log import Path as AnsweredBy
 
 @dataclass(frozen=True)
 class Decisions:
-    """Records of one service that closed a frame, by the process that wrote them, in the order of writing.
+    """Records of one service that closed a frame, by run: that of one process, or of several that share their source.
 
-    `late` are the cloud's answers to frames that had waited on disk, whoever got them.
+    `late` are the cloud's answers to frames that had waited on disk, whoever got them. `writers` are the records by worker.
     """
 
     by_run: dict[str, list[DecisionRecord]] = field(default_factory=dict)
     late: list[DecisionRecord] = field(default_factory=list)
+    writers: Counter[str] = field(default_factory=Counter)
 
     @property
     def records(self) -> list[DecisionRecord]:
@@ -85,6 +86,7 @@ class DecisionReader:
         self._read: dict[Path, int] = {}
         self._by_run: dict[str, list[DecisionRecord]] = {}
         self._late: list[DecisionRecord] = []
+        self._writers: Counter[str] = Counter()
 
     def decisions(self) -> Decisions:
         """Return everything until now; a line that is being written is left out."""
@@ -96,7 +98,9 @@ class DecisionReader:
             self._read[path] = self._read.get(path, 0) + len(whole)
             for record in read_records(whole.decode().splitlines(keepends=True)):
                 if record.emit.closes:
-                    self._by_run.setdefault(f"{path.stem}/{record.run}", []).append(record)
+                    self._by_run.setdefault(record.run, []).append(record)
+                    self._writers[path.stem] += 1
                 elif record.emit is Emit.LATE:
                     self._late.append(record)
-        return Decisions({run: list(records) for run, records in self._by_run.items()}, list(self._late))
+        by_run = {run: list(records) for run, records in self._by_run.items()}
+        return Decisions(by_run, list(self._late), Counter(self._writers))
