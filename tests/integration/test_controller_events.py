@@ -69,16 +69,16 @@ def test_an_image_that_cannot_be_pulled_is_one_event_and_one_write_however_often
 
 
 def test_what_the_controller_does_is_told_once(played_site):
-    helmet = played_site.running(edge=SCALED)
-    assert "HorizontalPodAutoscaler hpa-helmet-deployment-edge" in helmet.wait_for_event("Created")["message"]
+    helmet = played_site.running(cloud=SCALED)
+    assert "HorizontalPodAutoscaler hpa-helmet-deployment-cloud" in helmet.wait_for_event("Created")["message"]
 
     helmet.edit_container("edge", image="registry.test/little-model:v2")
     assert helmet.wait_for_event("Updated")["message"] == "updated Deployment helmet-deployment-edge"
     helmet.wait_for_pods(helmet.edge, 1)
     helmet.kubectl("delete", "service", "helmet-cloud")
     assert helmet.wait_for_event("Repaired")["message"] == "put back as the service asks Service helmet-cloud"
-    helmet.patch({"edgeWorker": {"hpa": None}})
-    deleted = "deleted HorizontalPodAutoscaler hpa-helmet-deployment-edge"
+    helmet.patch({"cloudWorker": {"hpa": None}})  # the edge's would change its pods as well, which share no sources then
+    deleted = "deleted HorizontalPodAutoscaler hpa-helmet-deployment-cloud"
     assert helmet.wait_for_event("Deleted")["message"] == deleted
     assert helmet.reasons() == [*NEW, "Updated", "Repaired", "Deleted"]
 
