@@ -21,7 +21,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-_NEW_SHARE: Final = 0.2  # of a new time in a pod's mean
+# Where pods share processors each request takes as long as the others let it, so a few of them tell nothing about a pod.
+_LEARNT: Final = 10  # times, from which their mean counts
+_MEAN_OF: Final = 50  # times, in the long run
 
 
 class PodState(StrEnum):
@@ -59,7 +61,7 @@ class BalancerPolicy:
     drain_s: float = 5.0
     misses: int = 3
     choices: int = 3
-    slower: float = 1.5
+    slower: float = 2.0
     forget_s: float = 10.0
 
 
@@ -67,7 +69,8 @@ class Pod:
     """One address and what is known of it."""
 
     __slots__ = (
-        "address", "closes_always", "due_at", "in_flight", "misses", "probing", "quarantine_s", "state", "told_at", "work_s",
+        "address", "closes_always", "due_at", "in_flight", "misses", "probing", "quarantine_s", "state", "told", "told_at",
+        "work_s",
     )  # fmt: skip
 
     def __init__(self, address: str, quarantine_s: float, now: float) -> None:
@@ -78,7 +81,8 @@ class Pod:
         self.quarantine_s = quarantine_s
         self.due_at = now  # when it is to be probed
         self.probing = False
-        self.work_s = 0.0  # on a request, without waiting in line; 0: not known
+        self.work_s = 0.0  # on a request, without waiting in line; the mean of what it told
+        self.told = 0  # times that went into it
         self.told_at = now
         self.closes_always = False  # its server keeps no connection at all, so a `Connection: close` tells nothing
 
@@ -117,7 +121,7 @@ class Balancer:
         }
         for pod in self._pods.values():
             if now - pod.told_at > self._policy.forget_s:
-                pod.work_s = 0.0
+                pod.told = 0
         self._sort()
 
     def choose(self, tried: Collection[str] = ()) -> Pod | None:
@@ -143,7 +147,8 @@ class Balancer:
         """
         pod.in_flight -= 1
         if work_s > 0:
-            pod.work_s += (work_s - pod.work_s) * (_NEW_SHARE if pod.work_s else 1.0)
+            pod.told = min(pod.told + 1, _MEAN_OF)
+            pod.work_s += (work_s - pod.work_s) / pod.told
             pod.told_at = now
         if pod.state is not PodState.READY or verdict is Verdict.NOTHING:
             return
@@ -180,12 +185,12 @@ class Balancer:
         drawn = self._chance.sample(
             ready, min(self._policy.choices, len(ready))
         )  # in any order, so that the first is fair
-        fastest = min((pod.work_s for pod in self._ready if pod.work_s), default=0.0)
+        fastest = min((pod.work_s for pod in self._ready if pod.told >= _LEARNT), default=0.0)
         return min(drawn, key=lambda pod: self._expected(pod, fastest))
 
     def _expected(self, pod: Pod, fastest: float) -> float:
         """Return when one more request would be done there, in times of the fastest pod."""
-        slower = pod.work_s / fastest if fastest and pod.work_s else 1.0
+        slower = pod.work_s / fastest if fastest and pod.told >= _LEARNT else 1.0
         return (pod.in_flight + 1) * (slower if slower >= self._policy.slower else 1.0)
 
     def _missed(self, pod: Pod) -> bool:

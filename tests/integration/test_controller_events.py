@@ -77,7 +77,9 @@ def test_what_the_controller_does_is_told_once(played_site):
     helmet.wait_for_pods(helmet.edge, 1)
     helmet.kubectl("delete", "service", "helmet-cloud")
     assert helmet.wait_for_event("Repaired")["message"] == "put back as the service asks Service helmet-cloud"
-    helmet.patch({"cloudWorker": {"hpa": None}})  # the edge's would change its pods as well, which share no sources then
+    helmet.patch(
+        {"cloudWorker": {"hpa": None}}
+    )  # the edge's would change its pods as well, which share no sources then
     deleted = "deleted HorizontalPodAutoscaler hpa-helmet-deployment-cloud"
     assert helmet.wait_for_event("Deleted")["message"] == deleted
     assert helmet.reasons() == [*NEW, "Updated", "Repaired", "Deleted"]
