@@ -74,7 +74,7 @@ def test_requests_go_to_the_pod_that_says_that_it_works_faster_whatever_its_line
             client_of(NOWHERE, Names([f"127.0.0.2:{fast}", f"127.0.0.3:{slow}"])) as client,
         ):
             await ready(client, 2)
-            while not all(asked.values()):
+            while min(asked.values()) < 10:  # as many as it takes to be believed
                 assert failures(await ask(client, 1)) == []
             before = dict(asked)
             assert failures(await ask(client, 20, at_once=1)) == []
