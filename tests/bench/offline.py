@@ -92,12 +92,15 @@ class DiskWatch(threading.Thread):
 
 
 def taken(folder: Path) -> int:
-    """Return the bytes of the blocks that the files in a folder have."""
-    total = 0
+    """Return the bytes of the blocks that the files in a folder have.
+
+    Of those that are there before and after the look: else one that gives way to another meanwhile would count beside it.
+    """
+    found = {}
     for path in folder.rglob("*.*"):
         with contextlib.suppress(FileNotFoundError):  # sent or given up meanwhile
-            total += path.stat().st_blocks * 512
-    return total
+            found[path] = path.stat().st_blocks * 512
+    return sum(size for path, size in found.items() if path.exists())
 
 
 def measure_offline(pair: Pair) -> OfflineFigures:
