@@ -11,7 +11,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
@@ -128,5 +128,5 @@ class _Reply(httpx.AsyncByteStream):
             release()
 
 
-def _ignore(_event: str) -> Any:
+def _ignore(_event: str) -> None:
     """Nobody wants to know."""

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from sedna_py.budgeted_filter import Moved
 from sedna_py.hard_example_mining.budget import BudgetFigures
 from sedna_py.metrics import names
+from workers.edge.figures_collector import FiguresCollector
 
-Read = Callable[[], tuple[BudgetFigures, Moved]]
 
+class BudgetCollector(FiguresCollector[tuple[BudgetFigures, Moved]]):
+    """Renders a budget and what was spent of it."""
 
-class BudgetCollector(Collector):
-    """Renders the figures that `read` returns; until `watch` there is no budget."""
-
-    def __init__(self) -> None:
-        self._read: Read | None = None
-
-    def watch(self, read: Read) -> None:
-        """Render what `read` returns from now on."""
-        self._read = read
-
-    def collect(self) -> Iterator[Metric]:
+    def render(self, read: tuple[BudgetFigures, Moved]) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
-        if self._read is None:
-            return
-        figures, moved = self._read()
+        figures, moved = read
         unit = figures.budget.unit.value
         budget = GaugeMetricFamily(names.EDGE_BUDGET, "What may be sent", labels=["unit"])
         budget.add_metric([unit], figures.budget.amount)

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from sedna_py.metrics import names
+from workers.edge.figures_collector import FiguresCollector
 from workers.edge.offline_queue.backlog import Loss
 from workers.edge.offline_queue.queue import OfflineFigures
 
 
-class OfflineCollector(Collector):
-    """Renders the figures that `read` returns; until `watch` there is no queue."""
+class OfflineCollector(FiguresCollector[OfflineFigures]):
+    """Renders what waits on disk, and what became of the rest."""
 
-    def __init__(self) -> None:
-        self._read: Callable[[], OfflineFigures] | None = None
-
-    def watch(self, read: Callable[[], OfflineFigures]) -> None:
-        """Render what `read` returns from now on."""
-        self._read = read
-
-    def collect(self) -> Iterator[Metric]:
+    def render(self, figures: OfflineFigures) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
-        if self._read is None:
-            return
-        figures = self._read()
         age = 0.0 if figures.oldest is None else max(time.time() - figures.oldest, 0.0)
         lost = CounterMetricFamily(
             names.EDGE_OFFLINE_LOST, "Frames that were to wait and will not be asked", labels=["cause"]
