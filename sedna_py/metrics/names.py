@@ -57,7 +57,17 @@ CLOUD_MODEL_LOADS = "sedna_cloud_model_loads_total"  # labels: outcome (loaded, 
 CLOUD_REPORTS = "sedna_cloud_reports_total"  # labels: outcome (received, refused, forwarded, dropped)
 CLOUD_REPORTS_WAITING = "sedna_cloud_reports_waiting"
 
-# Both workers
+# Both workers. The counters below are what signals are made of (sedna_py.autoscaling.snapshot); for an edge worker a request is a frame.
+WORKER_OFFERED = "sedna_worker_offered_total"
+WORKER_DONE = "sedna_worker_done_total"
+WORKER_DROPPED = "sedna_worker_dropped_total"
+WORKER_PRESENT_SECONDS = "sedna_worker_present_seconds_total"
+WORKER_WAITING_SECONDS = "sedna_worker_waiting_seconds_total"
+WORKER_BUSY_SECONDS = "sedna_worker_busy_seconds_total"
+WORKER_STREAMS = "sedna_worker_streams"
+WORKER_LATENCY_SECONDS = "sedna_worker_latency_seconds"  # histogram
+WORKER_HARD = "sedna_worker_hard_total"  # edge only
+WORKER_BACKLOG_AGE_SECONDS = "sedna_worker_backlog_age_seconds"  # edge only
 WORKER_CPU_LIMIT = "sedna_worker_cpu_limit"
 WORKER_THREADS = "sedna_worker_inference_threads"
 
@@ -74,6 +84,22 @@ CONTROLLER_REPORTS = "sedna_controller_reports_total"  # labels: outcome (accept
 CONTROLLER_STATUS_WRITES = "sedna_controller_status_writes_total"
 CONTROLLER_EVENTS = "sedna_controller_events_total"  # labels: type (Normal, Warning)
 CONTROLLER_SERVICES = "sedna_controller_services"  # labels: phase (Starting, Running, Degraded, Failed)
+
+# Signals: what autoscalers read, of each pod, under these names in custom.metrics.k8s.io and by the recording rules for Prometheus.
+SIGNAL_CONCURRENCY = "sedna_concurrency"
+SIGNAL_RPS = "sedna_requests_per_second"
+SIGNAL_QUEUE_DEPTH = "sedna_queue_depth"
+SIGNAL_REQUESTS_PER_STREAM = "sedna_requests_per_stream"
+SIGNAL_INFER_FPS = "sedna_infer_fps"
+SIGNAL_DROP_FPS = "sedna_drop_fps"
+SIGNAL_DEMAND = "sedna_demand"
+SIGNAL_SCALE_RATIO = "ei_scale_ratio"
+SIGNAL_LATENCY_P95 = "sedna_latency_p95_seconds"
+SIGNAL_HARD_SHARE = "sedna_hard_share"  # edge only
+SIGNAL_FRAMES = "sedna_frames_per_second"  # edge only
+SIGNAL_BACKLOG_AGE = "sedna_backlog_age_seconds"  # edge only
+# Of the JointInferenceService itself: how many cloud pods' worth of work its edges' hard frames are.
+SIGNAL_EXPECTED_CLOUD_LOAD = "sedna_expected_cloud_load"
 
 # Upper bounds of all histograms.
 STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
