@@ -17,6 +17,9 @@ from controller.errors import ClusterError, Conflict, Forbidden, LeadershipLost,
 from sedna_py.settings import redact
 
 FIELD_MANAGER: Final = "sedna-controller"
+SCALE_MANAGER: Final = "sedna-scale-to-zero"
+"""Of its own, so that what is applied stays the same whether a worker sleeps or not, and nobody takes fields from another."""
+
 _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
@@ -106,6 +109,26 @@ class Cluster:
         """Change a child by a JSON patch and return the object."""
         path = _path(key.kind.api_version, key.kind.plural, namespace, key.name)
         return await self._request("PATCH", path, list(operations), _JSON_PATCH, fieldManager=FIELD_MANAGER)
+
+    async def scale_child(self, namespace: str, key: ChildKey, version: str, patch: Mapping[str, Any]) -> Object:
+        """Change replicas and annotations of a child by a merge patch; Conflict if it is not of this version any more."""
+        path = _path(key.kind.api_version, key.kind.plural, namespace, key.name)
+        body = {**patch, "metadata": {**patch["metadata"], "resourceVersion": version}}
+        return await self._request("PATCH", path, body, _MERGE, fieldManager=SCALE_MANAGER)
+
+    async def apply_object(self, plural: str, manifest: Mapping[str, Any]) -> Object:
+        """Apply an object that is no child by server-side apply, and return it."""
+        metadata = manifest["metadata"]
+        path = _path(manifest["apiVersion"], plural, metadata["namespace"], metadata["name"])
+        return await self._request("PATCH", path, manifest, _APPLY, fieldManager=FIELD_MANAGER, force="true")
+
+    async def delete_object(self, api_version: str, plural: str, namespace: str, name: str) -> bool:
+        """Delete such an object. False if there is none."""
+        try:
+            await self._request("DELETE", _path(api_version, plural, namespace, name))
+        except NotFound:
+            return False
+        return True
 
     async def delete_child(self, namespace: str, key: ChildKey, uid: str) -> bool:
         """Delete a child if it still has this uid; its dependents go in the background. False if there is none."""

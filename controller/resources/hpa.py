@@ -23,6 +23,6 @@ def autoscaler(service: JointInferenceService, role: Role, block: Hpa) -> Child:
         "metadata": child_metadata(
             service, hpa_name(service.name, role), labels(service.name, owner_uid(service), role)
         ),
-        "spec": {"scaleTargetRef": target, **as_written(block)},
+        "spec": {"scaleTargetRef": target, **as_written(block), **({"minReplicas": 1} if block.fewest == 0 else {})},
     }
     return Child(ChildKind.HPA, role, manifest)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from sedna_py.api.base import ApiModel, Positive, Quantity, problem
+from sedna_py.api.base import ApiModel, Count, Positive, Quantity, problem
 
 SOURCE_OF_TYPE = {
     "Resource": "resource",
@@ -139,7 +139,7 @@ class Behavior(ApiModel):
 class Hpa(ApiModel):
     """The HorizontalPodAutoscaler of one worker."""
 
-    min_replicas: Positive | None = Field(default=None, description="Fewest pods; Kubernetes takes 1 when absent.")
+    min_replicas: Count | None = Field(default=None, description="Fewest pods; Kubernetes takes 1 when absent.")
     max_replicas: Positive = Field(description="Most pods.")
     metrics: list[MetricSpec] | None = Field(
         default=None, description="What to scale by; Kubernetes takes 80 % CPU utilization when absent."
@@ -153,3 +153,8 @@ class Hpa(ApiModel):
         if value < least:
             raise problem(f"is {value}, less than minReplicas {least}; write maxReplicas >= {least}")
         return value
+
+    @property
+    def fewest(self) -> int:
+        """The fewest pods."""
+        return self.min_replicas if self.min_replicas is not None else 1
