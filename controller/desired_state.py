@@ -13,6 +13,7 @@ from controller.resources.cloud_address import SeenExposure, edge_target
 from controller.resources.deployment import deployment
 from controller.resources.edge_pod import takes_host_ports, with_link_tolerations, without_shared_ports
 from controller.resources.environment import EnvVars, cloud_extra, cloud_variables, edge_extra, edge_variables
+from controller.resources.held_frames import held_variables, holds_frames, with_held_frames
 from controller.resources.hpa import autoscaler
 from controller.resources.metadata import owner_uid
 from controller.resources.pod_template import Additions, pod_template
@@ -131,6 +132,8 @@ def _worker_children(
     pod = template["spec"] = _pod(role, template["spec"], worker, inside)
     if shares:
         pod = template["spec"] = with_shared_directory(pod, service.namespace, service.name, inside)
+    if role is Role.EDGE and holds_frames(service):
+        pod = template["spec"] = with_held_frames(pod, inside)
     yield deployment(service, role, template, recreate=role is Role.EDGE and takes_host_ports(pod))
     if worker.hpa is not None:
         yield autoscaler(service, role, worker.hpa)
@@ -158,7 +161,8 @@ def _injected(
 def _extra(service: JointInferenceService, role: Role, placement: Placement, shares: bool) -> EnvVars:
     if role is Role.CLOUD:
         return cloud_extra(placement.controller_address)
-    return [*edge_extra(service), *(shared_variables() if shares else [])]
+    held = held_variables() if holds_frames(service) else []
+    return [*edge_extra(service), *held, *(shared_variables() if shares else [])]
 
 
 def _remarks(service: JointInferenceService, surroundings: Surroundings) -> tuple[Finding, ...]:

@@ -16,6 +16,7 @@ from controller.cluster import Cluster
 from controller.errors import ClusterError, Conflict, Forbidden, NameTaken, NotFound, Unavailable
 from controller.event_writer import EventWriter
 from controller.handlers import Intake
+from controller.http_api import DEFAULT_LIMITS, HttpApiHooks, ReportRoute
 from controller.metrics import ControllerMetrics, Outcome
 from controller.reconciler import Look, Parts, Reconciler
 from controller.reports import RoutedReport
@@ -27,6 +28,8 @@ from controller.store import ServiceKey, Store
 from controller.tasks import first_of
 from controller.watches import run_watches
 from controller.work_queue import Backoff, WorkQueue
+from controller.zero.activator import Activator
+from controller.zero.keeper import Keeper, Latest
 
 _log = logging.getLogger(__name__)
 
@@ -60,10 +63,12 @@ class Term:
         *,
         started: Callable[[], None],
         may_write: Callable[[], bool],
+        latest: Latest = lambda _: None,
     ) -> None:
         """`started` is called when the watches begin: the framework puts its own signal handlers in place of ours.
 
-        `may_write` tells, at any moment of the term, whether this replica still leads.
+        `may_write` tells, at any moment of the term, whether this replica still leads. `latest` has the newest reading of a
+        pod's counters: a cloud worker of which there is none is never scaled to zero.
         """
         self._started = started
         self._client = client
@@ -73,7 +78,7 @@ class Term:
         self.queue: WorkQueue[ServiceKey] = WorkQueue(time.monotonic)
         self._doubt = asyncio.Event()
         self._said: dict[ServiceKey, str] = {}  # what kind of failure was told in the log
-        self.intake = Intake(self.store, self.queue.add, self._doubt.set)
+        self.intake = Intake(self.store, self._enqueue, self._doubt.set)
         self._cluster = Cluster(
             client, timeout_s=settings.request_timeout_s, observe=metrics.api_request, may_write=may_write
         )
@@ -81,8 +86,19 @@ class Term:
         writer = EventWriter(self._cluster, metrics, settings.pod_name, time.monotonic)
         self.status = StatusSync(self._cluster, self.store, settings, metrics, writer)
         self._children = ChildSync(self._cluster, self.store, time.monotonic)
+        self.keeper = self._make_keeper(latest)
+        metrics.watch_asleep(self.keeper.asleep)
         self._reconciler = Reconciler(
-            Parts(self.store, self._children, self.status, self.secrets, settings.placement, not settings.namespaces)
+            Parts(
+                self.store,
+                self._children,
+                self.status,
+                self.secrets,
+                settings.placement,
+                not settings.namespaces,
+                learn=self.keeper.learn,
+                forget=self.keeper.forget,
+            )
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -96,21 +112,59 @@ class Term:
             tasks.append(watches)
             tasks += [asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._settings.concurrency)]
             tasks.append(asyncio.create_task(self._resync_for_ever(), name="resync"))
+            tasks.append(asyncio.create_task(self._keep(), name="scale to zero"))
             await first_of(stop.wait, watches)
         finally:
             # The workers first: whoever does not lead any more must not write, however long the watches take to end.
             for task in tasks[1:]:
                 task.cancel()
-            await asyncio.gather(*tasks[1:], self.secrets.close(), return_exceptions=True)
+            await asyncio.gather(*tasks[1:], self.secrets.close(), self.keeper.stop(), return_exceptions=True)
             await _leave(tasks[:1])
 
     def accept(self, report: RoutedReport) -> bool:
         """Count a worker's report, False if it cannot be; it is written with the others of its service after a while."""
         key = ServiceKey(report.namespace, report.service)
+        hard = self.status.hard_examples(key)
         if not self.status.report(key, report):
             return False
+        self.keeper.reported(key, report.worker, hard=self.status.hard_examples(key) > hard)
         self.queue.add_after(key, self._settings.report_interval_s)
         return True
+
+    def service_of_pod(self, namespace: str, name: str) -> str | None:
+        """Return the name of the service that a pod belongs to, None for an unknown pod."""
+        key = self.store.service_of_pod(namespace, name)
+        return key.name if key else None
+
+    def _make_keeper(self, latest: Latest) -> Keeper:
+        """Return who looks after cloud workers that sleep; edges report to their addresses, too."""
+        hooks = HttpApiHooks(
+            not_alive=lambda: None,
+            not_ready=lambda: None,
+            leads=lambda: True,
+            leader_address=lambda: None,
+            accept=self.accept,
+            service_of_pod=self.service_of_pod,
+        )
+        reports = ReportRoute(hooks, self._metrics, DEFAULT_LIMITS)
+        settings = self._settings
+        activator = Activator(
+            settings.http_host, settings.activator_range, lambda key: self.keeper.asked(key), reports.handle
+        )
+        return Keeper(self._cluster, self.store, self._metrics, activator, settings.pod_ip, latest)
+
+    def _enqueue(self, key: ServiceKey) -> None:
+        self.queue.add(key)
+        self.keeper.changed(key)
+
+    async def _keep(self) -> None:
+        """Look after the cloud workers that may sleep; whatever goes wrong with that must not end the term."""
+        while True:
+            try:
+                await self.keeper.run(self._settings.namespaces)
+            except Exception:  # noqa: BLE001 - nobody would see that this task has ended
+                _log.exception("scale to zero: unexpected error; it begins anew soon")
+            await asyncio.sleep(SOON.first_s)
 
     async def _watch(self, stop: asyncio.Event) -> None:
         failures = 0

@@ -56,6 +56,8 @@ def scaling_condition(
     lacking = missing_requests(worker, observed.pods.get(role, ()))
     if lacking:
         return ScalingState(role, "False", Reason.NO_RESOURCE_REQUEST, _request_words(lacking))
+    if state.reason is Reason.ASLEEP:
+        return ScalingState(role, "True", Reason.SCALING, f"rests with the worker; scales {_range(worker.hpa)}")
     if state.reason is Reason.SCALED_TO_ZERO:
         message = "the Deployment has 0 pods, so its autoscaler rests; kubectl scale it to 1 to let it go on"
         return ScalingState(role, "False", Reason.SCALING_DISABLED, message)
@@ -90,6 +92,8 @@ def _of_live(state: WorkerState, wanted: Hpa, hpa: LiveObject, sample_is_due: Ca
 
 def _inactive(state: WorkerState, wanted: Hpa, active: LiveObject, sample_is_due: Callable[[], bool]) -> ScalingState:
     said = text(active, "message")
+    if text(active, "reason") == "ScalingDisabled" and wanted.fewest == 0:
+        return ScalingState(state.role, "Unknown", Reason.STARTING, "goes on with its next look")
     if text(active, "reason") == "ScalingDisabled":
         return ScalingState(state.role, "False", Reason.SCALING_DISABLED, one_line(said))
     if "missing request for" in said:
@@ -140,4 +144,4 @@ def _request_words(lacking: list[MissingRequest]) -> str:
 
 
 def _range(hpa: Hpa) -> str:
-    return f"between {hpa.min_replicas or 1} and {counted(hpa.max_replicas, 'pod')}"
+    return f"between {hpa.fewest} and {counted(hpa.max_replicas, 'pod')}"

@@ -1,7 +1,7 @@
 """Answers in the place of cloud workers that sleep: each has a port here, to which its Service leads meanwhile.
 
-Nothing of a request is kept: its head says whose it is and whether it wakes, its body is thrown away as it comes. Each answer ends
-its connection, for the next one shall go wherever the Service leads by then.
+Nothing of a request is kept: its head says whether it wakes, its port whose it is, and its body is thrown away as it comes. Each
+answer ends its connection, for the next one shall go wherever the Service leads by then.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from controller.children import ChildKey, ChildKind
 from controller.cluster import Cluster, Object
 from controller.errors import ClusterError, Conflict, NotFound
 from controller.metrics import ControllerMetrics
+from controller.status.live import block
 from controller.store import ServiceKey, Store
 from controller.zero import marks
 from controller.zero.activator import Activator, NoPortLeft
@@ -27,7 +28,7 @@ from controller.zero.quiet import Quiet
 from controller.zero.worker_view import ready_pods, settled, wanted_by_autoscaler
 from sedna_py.api.child_names import Role, activator_slice_name, deployment_name, hpa_name
 from sedna_py.api.joint_inference_service import JointInferenceService
-from sedna_py.api.scale_to_zero import idle_window_s, may_sleep
+from sedna_py.autoscaling.scale_to_zero import idle_window_s, may_sleep
 from sedna_py.autoscaling.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
@@ -46,8 +47,8 @@ LINGER_S: Final = 5.0
 
 AT_ONCE: Final = 8
 
-Latest = Callable[[str, str], Snapshot | None]
-"""From a namespace and the name of a pod to the newest reading of its counters, None where there is none."""
+Latest = Callable[[str], Snapshot | None]
+"""From a pod's uid to the newest reading of its counters, None where there is none; `at` is of time.monotonic()."""
 
 
 @dataclass
@@ -56,11 +57,11 @@ class _Worker:
 
     uid: str
     may_sleep: bool
-    window_s: float
     quiet: Quiet = field(default_factory=Quiet)
     demand: str = ""
-    applied_at: float | None = None  # the slice; None: there is none
-    leaves_at: float | None = None  # the port
+    has_slice: bool = True  # as an earlier leader may have made one
+    applied_at: float = float("-inf")  # by this one
+    leaves_at: float | None = None  # when the port is closed
     said: str = ""
 
 
@@ -83,6 +84,7 @@ class Keeper:
         self._activator = activator
         self._address = address
         self._reachable = can_be_an_endpoint(address)
+        self._unreachable_said = False
         self._latest = latest
         self._workers: dict[ServiceKey, _Worker] = {}
         self._poked = asyncio.Event()
@@ -94,7 +96,7 @@ class Keeper:
         """Take over what a service asks for; at each reconcile."""
         allowed = may_sleep(service) and self._reachable
         if may_sleep(service) and not self._reachable:
-            self._say_unreachable(key)
+            self._say_unreachable()
         uid = service.metadata.uid or ""
         known = self._workers.get(key)
         if known is not None and known.uid != uid:
@@ -103,8 +105,8 @@ class Keeper:
         if known is None:
             if not allowed and not self._noted_asleep(key, uid):
                 return
-            known = self._workers[key] = _Worker(uid, allowed, 0.0)
-        known.may_sleep, known.window_s = allowed, idle_window_s(service.metadata.annotations)
+            known = self._workers[key] = _Worker(uid, allowed)
+        known.may_sleep = allowed
         self._poked.set()
 
     def forget(self, key: ServiceKey) -> None:
@@ -133,7 +135,9 @@ class Keeper:
 
     def asleep(self) -> int:
         """Return how many workers sleep."""
-        return sum(bool(marks.asleep_since(self._deployment(key, worker.uid) or {})) for key, worker in self._workers.items())
+        return sum(
+            bool(marks.asleep_since(self._deployment(key, worker.uid) or {})) for key, worker in self._workers.items()
+        )
 
     def _demand(self, key: ServiceKey, why: str) -> None:
         worker = self._workers.get(key)
@@ -196,8 +200,11 @@ class Keeper:
 
     def _view(self, key: ServiceKey, worker: _Worker, deployment: Object | None, now: float) -> View:
         pods = ready_pods(self._store.pods(key), worker.uid)
-        worker.quiet.look({name: self._latest(key.namespace, name) for name in pods}, now)
-        hpa = self._store.owned_child(key.namespace, ChildKey(ChildKind.HPA, hpa_name(key.name, Role.CLOUD)), worker.uid)
+        worker.quiet.look({uid: self._latest(uid) for uid in pods}, now)
+        service = self._store.services.get(key)
+        hpa = self._store.owned_child(
+            key.namespace, ChildKey(ChildKind.HPA, hpa_name(key.name, Role.CLOUD)), worker.uid
+        )
         return View(
             may_sleep=worker.may_sleep,
             replicas=None if deployment is None else marks.wanted_replicas(deployment),
@@ -207,7 +214,8 @@ class Keeper:
             noted_asleep=bool(marks.asleep_since(deployment or {})),
             noted_woken=bool(marks.woken_at(deployment or {})),
             idle_s=worker.quiet.idle_s(now),
-            window_s=worker.window_s,
+            # Not as it was parsed: an annotation changes without a new generation.
+            window_s=idle_window_s(block(service, "metadata", "annotations")),
             demand=worker.demand,
         )
 
@@ -231,7 +239,7 @@ class Keeper:
         if not decision.stands_in:
             worker.demand = ""
             if not worker.may_sleep and decision.write is None and worker.leaves_at is None:
-                self._workers.pop(key, None)
+                self.forget(key)
 
     async def _write(
         self, key: ServiceKey, worker: _Worker, deployment: Object | None, patch: Mapping[str, Any], decision: Decision
@@ -248,22 +256,26 @@ class Keeper:
         self._say(key, worker, f"{decision.write}: {decision.why}")
 
     async def _stand_in(self, key: ServiceKey, worker: _Worker) -> None:
+        if not self._reachable:
+            return
         worker.leaves_at = None
         before = self._activator.port(key)
         port = await self._activator.open(key)
         now = time.monotonic()
-        if port == before and worker.applied_at is not None and now - worker.applied_at < RENEW_S:
+        if port == before and now - worker.applied_at < RENEW_S:
             return
+        worker.has_slice = True
         manifest = endpoint_slice(key.namespace, key.name, worker.uid, self._address, port)
         async with self._requests:
             await self._cluster.apply_object(PLURAL, manifest)
         worker.applied_at = now
 
     async def _step_back(self, key: ServiceKey, worker: _Worker) -> None:
-        if worker.applied_at is not None:
+        if worker.has_slice:
             async with self._requests:
                 await self._cluster.delete_object(API, PLURAL, key.namespace, activator_slice_name(key.name))
-            worker.applied_at, worker.leaves_at = None, time.monotonic() + LINGER_S
+            worker.has_slice, worker.applied_at = False, float("-inf")
+            worker.leaves_at = time.monotonic() + LINGER_S
         if worker.leaves_at is not None and time.monotonic() >= worker.leaves_at:
             self._activator.close(key)
             worker.leaves_at = None
@@ -290,8 +302,10 @@ class Keeper:
             _log.log(logging.WARNING if failed else logging.INFO, "%s: cloud worker: %s", key, what)
         worker.said = what
 
-    def _say_unreachable(self, key: ServiceKey) -> None:
-        if key not in self._workers:
+    def _say_unreachable(self) -> None:
+        if not self._unreachable_said:
+            self._unreachable_said = True
             _log.warning(
-                "%s: its cloud worker keeps one pod, as no Service can lead to this controller at %s; set POD_IP", key, self._address
+                "cloud workers keep their last pod, as no Service can lead to this controller at %s; write its address in POD_IP",
+                self._address,
             )

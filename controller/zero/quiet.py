@@ -1,7 +1,7 @@
 """Since when nobody has asked a cloud worker for anything: pure; the time is an argument.
 
-By two witnesses: what its pods have counted, and the hard frames that edges report. Where one of the pods says nothing, or what it
-said is old, nothing is known and the time begins anew: a worker is never taken for idle because nobody could see it.
+There are two witnesses: what its pods have counted, and the hard frames that edges report. Where one of the pods says nothing, or
+what it said is old, nothing is known and the time begins anew: no worker is taken for idle because nobody could see it.
 """
 
 from __future__ import annotations

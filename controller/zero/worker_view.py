@@ -9,9 +9,9 @@ from sedna_py.api.child_names import UID_LABEL, WORKER_TYPE_LABEL, Role
 
 
 def ready_pods(pods: Iterable[LiveObject], uid: str) -> list[str]:
-    """Return the names of the cloud worker's pods that serve; `uid` is the service's."""
+    """Return the uids of the cloud worker's pods that serve; `uid` is the service's."""
     return [
-        str(pod["metadata"]["name"])
+        str(pod["metadata"]["uid"])
         for pod in pods
         if _is_clouds(pod["metadata"].get("labels") or {}, uid)
         and not is_going(pod)

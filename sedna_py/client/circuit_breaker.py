@@ -2,9 +2,10 @@
 
 The circuit breaker of M. Nygard, Release It! (2nd ed., 2018, chapter 5): closed, everybody may ask; after a run of
 failures open, nobody may; after a cool-down half-open, one probe may, and its outcome closes or opens the circuit
-again. A cloud that says that it sleeps opens it as well, at once and for `asleep_s`, which does not grow: nothing is wrong with it,
-and the frame that wakes it is the probe. The cool-down grows with every failed probe up to a bound, and is shortened by chance, so that the edges that lost the
+again. The cool-down grows with every failed probe up to a bound, and is shortened by chance, so that the edges that lost the
 same cloud at the same time do not all probe it at the same time.
+
+A cloud that says that it sleeps opens the circuit as well, at once and for a time that does not grow: nothing is wrong with it.
 
 Pure: `now` is an argument, in seconds of a monotonic clock, and so is the source of chance. Not thread-safe; it belongs to
 one event loop.

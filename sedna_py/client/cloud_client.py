@@ -130,7 +130,7 @@ class CloudClient:
         return self._counts.figures(self.route, self._balancer.counts())
 
     def would_refuse(self) -> bool:
-        """Whether a request made now would fail with the cause `circuit_open` or `cloud_asleep`; for who can spare itself the encoding."""
+        """Whether a request made now would fail unsent, as circuit open or asleep; for who can spare itself the encoding."""
         return self._breaker.would_refuse(self._clock())
 
     def asleep(self) -> bool:
@@ -207,7 +207,9 @@ class CloudClient:
         dns = self._watch.trouble if self._watch is not None and route is Route.SERVICE else ""
         line = self._news.look(route, dns or self._counts.trouble, now, asleep=self._breaker.asleep)
         if line:
-            worse = (route is Route.NONE and not self._breaker.asleep) or (route is Route.SERVICE and self._watch is not None)
+            worse = (route is Route.NONE and not self._breaker.asleep) or (
+                route is Route.SERVICE and self._watch is not None
+            )
             LOG.log(logging.WARNING if worse else logging.INFO, "%s", line)
 
     def _budget(self, deadline_s: float | None) -> float:

@@ -218,4 +218,3 @@ def _why_again(result: Result, call: Call) -> RetryCause | None:
     # The pod behind a kept connection is gone; its successor has not seen this request.
     broken_while_idle = isinstance(result, _BROKEN) and not call.new_connection and not call.reply_begun
     return RetryCause.CONNECTION_LOST if broken_while_idle else None
-

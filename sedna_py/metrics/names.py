@@ -82,6 +82,9 @@ CONTROLLER_WATCHED = "sedna_controller_watched_objects"  # labels: resource
 CONTROLLER_LEADER = "sedna_controller_leader"
 CONTROLLER_REPORTS = "sedna_controller_reports_total"  # labels: outcome (accepted, unrouted, refused, ...)
 CONTROLLER_STATUS_WRITES = "sedna_controller_status_writes_total"
+CONTROLLER_CLOUD_ASLEEP = "sedna_controller_cloud_workers_asleep"
+CONTROLLER_CLOUD_SLEEP_CHANGES = "sedna_controller_cloud_sleep_changes_total"  # labels: change (slept, woken)
+CONTROLLER_ASKED_ASLEEP = "sedna_controller_requests_while_asleep_total"
 CONTROLLER_EVENTS = "sedna_controller_events_total"  # labels: type (Normal, Warning)
 CONTROLLER_SERVICES = "sedna_controller_services"  # labels: phase (Starting, Running, Degraded, Failed)
 

@@ -13,7 +13,7 @@ RETRY_AFTER_S: Final = 1
 
 
 def asleep_body(detail: str) -> dict[str, str]:
-    """Return the JSON object that is the answer: `detail` and `cause` as our worker's, `error` as the Open Inference Protocol's."""
+    """Return the JSON object that is the answer: `detail` and `cause` as in Sedna's dialect, `error` as in the OIP's."""
     return {"detail": detail, "error": detail, "cause": OffloadCause.CLOUD_ASLEEP.value}
 
 
