@@ -69,9 +69,7 @@ def _state(role: Role, observed: Observed, clock: Clock) -> WorkerState:
         message = f"Deployment {name} is being deleted; it is made again when it is gone"
         return WorkerState(role, "False", Reason.DELETING, message, ready, wanted, failing=True)
     if wanted == 0 and (since := asleep_since(deployment)):
-        return WorkerState(
-            role, "False", Reason.ASLEEP, f"asleep since {one_line(since)}; the first hard frame wakes it"
-        )
+        return WorkerState(role, "False", Reason.ASLEEP, f"asleep since {since}; the first hard frame wakes it")
     if wanted == 0:
         return WorkerState(role, "False", Reason.SCALED_TO_ZERO, "the Deployment is scaled to 0 pods")
     causes = _causes(deployment, states, ready, wanted, clock)
@@ -80,7 +78,7 @@ def _state(role: Role, observed: Observed, clock: Clock) -> WorkerState:
     if not causes:
         reason, message = Reason.STARTING, _starting_words(wanted, states)
         if woken := woken_at(deployment):
-            reason, message = Reason.WAKING, joined((f"woken at {one_line(woken)}", message))
+            reason, message = Reason.WAKING, joined((f"woken at {woken}", message))
         return WorkerState(role, "False", reason, message, 0, wanted)
     reason = most_important(causes)[0].reason
     message = joined((f"{_share(0, wanted)}: {summary(causes)}",))

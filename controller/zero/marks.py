@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from controller.status.live import LiveObject, number, rfc3339, text
+from controller.status.live import LiveObject, kept_time, number, rfc3339
 
 ASLEEP_SINCE: Final = "sedna.io/asleep-since"
 WOKEN_AT: Final = "sedna.io/woken-at"
@@ -18,12 +18,12 @@ WOKEN_AT: Final = "sedna.io/woken-at"
 
 def asleep_since(deployment: LiveObject) -> str:
     """Return since when it is asleep, an empty text where the controller has not taken its last pod."""
-    return text(deployment, "metadata", "annotations", ASLEEP_SINCE)
+    return kept_time(deployment, "metadata", "annotations", ASLEEP_SINCE)
 
 
 def woken_at(deployment: LiveObject) -> str:
     """Return when it was woken, an empty text where that is over: it has had a ready pod since."""
-    return text(deployment, "metadata", "annotations", WOKEN_AT)
+    return kept_time(deployment, "metadata", "annotations", WOKEN_AT)
 
 
 def wanted_replicas(deployment: LiveObject) -> int:
