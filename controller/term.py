@@ -17,6 +17,7 @@ from controller.errors import ClusterError, Conflict, Forbidden, NameTaken, NotF
 from controller.event_writer import EventWriter
 from controller.handlers import Intake
 from controller.metrics import ControllerMetrics, Outcome
+from controller.metrics_api.part import MetricsApi
 from controller.reconciler import Look, Parts, Reconciler
 from controller.reports import RoutedReport
 from controller.resync import resync
@@ -80,6 +81,7 @@ class Term:
         self.secrets = SecretWatch(self._cluster, self.store, self.intake.secret)
         writer = EventWriter(self._cluster, metrics, settings.pod_name, time.monotonic)
         self.status = StatusSync(self._cluster, self.store, settings, metrics, writer)
+        self.metrics_api = MetricsApi(self._cluster, self.store, settings, metrics)
         self._children = ChildSync(self._cluster, self.store, time.monotonic)
         self._reconciler = Reconciler(
             Parts(self.store, self._children, self.status, self.secrets, settings.placement, not settings.namespaces)
@@ -96,6 +98,7 @@ class Term:
             tasks.append(watches)
             tasks += [asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._settings.concurrency)]
             tasks.append(asyncio.create_task(self._resync_for_ever(), name="resync"))
+            tasks.append(asyncio.create_task(self.metrics_api.run(), name="metrics API"))
             await first_of(stop.wait, watches)
         finally:
             # The workers first: whoever does not lead any more must not write, however long the watches take to end.

@@ -53,11 +53,11 @@ class ScrapeConnection(asyncio.Protocol):
 
     def ask(self, request: bytes, answer: Answer) -> None:
         """Send a request; `answer` is called once with what came of it, unless the connection is dropped before."""
-        assert self._transport is not None and self._answer is None
         self._answer = answer
         self._received.clear()
         self._needed = 0
-        self._transport.write(request)
+        if self._transport is not None:
+            self._transport.write(request)
 
     def drop(self) -> None:
         """Forget the question and end the connection at once."""

@@ -147,7 +147,7 @@ class Scraper:
         loop = asyncio.get_running_loop()
         try:
             _, connection = await loop.create_connection(ScrapeConnection, target.address, self._port)
-        except OSError:
+        except (OSError, ValueError):  # an address may be anything
             target.connecting = None
             self._end(target, ScrapeFailure.UNREACHABLE)
             return
@@ -171,8 +171,7 @@ class Scraper:
         outcome = str(failure) if failure is not None else "ok"
         self._count(outcome)
         if outcome != target.outcome:
-            level = logging.INFO if failure is not None or target.outcome else logging.DEBUG
-            _log.log(level, "metrics of the worker at %s: %s", target.address, outcome)
+            _log.debug("metrics of the worker at %s: %s", target.address, outcome)
         target.outcome = outcome
 
 

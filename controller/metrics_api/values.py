@@ -12,7 +12,8 @@ from typing import Final
 
 from controller.metrics_api.catalogue import ADDITIVE
 from controller.metrics_api.history import History
-from controller.metrics_api.worker_pods import Wish, WorkerKey, WorkerPod
+from controller.metrics_api.wishes import Wish
+from controller.metrics_api.worker_pods import WorkerKey, WorkerPod
 from controller.store import ServiceKey
 from sedna_py.api.child_names import Role
 from sedna_py.autoscaling.signals import service_s, signals
@@ -51,14 +52,19 @@ class _Worker:
 
     pods: dict[str, WorkerPod] = field(default_factory=dict)  # by uid
     wish: Wish = field(default_factory=Wish)
-    windows: WindowSettings = field(default_factory=WindowSettings)
     panics: dict[str, PanicState] = field(default_factory=dict)  # by metric
 
-    def want(self, wish: Wish, windows: WindowSettings) -> None:
+    @property
+    def windows(self) -> WindowSettings:
+        return self.wish.windows
+
+    def want(self, wish: Wish) -> None:
         """Take a wish; a panic goes on where windows and the metric stay."""
-        if windows != self.windows:
+        if wish is self.wish:
+            return
+        if wish.windows != self.windows:
             self.panics.clear()
-        self.wish, self.windows = wish, windows
+        self.wish = wish
         self.panics = {metric: state for metric, state in self.panics.items() if metric in wish.targets}
 
 
@@ -86,11 +92,11 @@ class Values:
         kept = set(services)
         self._measured = {key: measured for key, measured in self._measured.items() if key in kept}
 
-    def want(self, worker: WorkerKey, wish: Wish, windows: WindowSettings) -> None:
+    def want(self, worker: WorkerKey, wish: Wish) -> None:
         """Say what a worker's autoscaler wants."""
         found = self._workers.get(worker)
         if found is not None:
-            found.want(wish, windows)
+            found.want(wish)
 
     def workers(self) -> list[WorkerKey]:
         """Return the workers that have pods."""
@@ -143,7 +149,7 @@ class Values:
         if measured is None or edge is None:
             return None
         pairs = [pair for pod in edge.pods.values() if (pair := self._pair(pod, now, EARLY_S)) is not None]
-        rates = [(later.hard - earlier.hard) / (later.at - earlier.at) for earlier, later in pairs if _both_hard(earlier, later)]  # type: ignore[operator]
+        rates = [rate for pair in pairs if (rate := _hard_rate(*pair)) is not None]
         if not rates:
             return None
         load = min(sum(rates) * measured.service_s / measured.streams, MOST)
@@ -182,8 +188,11 @@ class Values:
             )
 
 
-def _both_hard(earlier: Snapshot, later: Snapshot) -> bool:
-    return earlier.hard is not None and later.hard is not None and later.hard >= earlier.hard
+def _hard_rate(earlier: Snapshot, later: Snapshot) -> float | None:
+    """Return the hard frames a second between two readings, None where they cannot be compared."""
+    if earlier.hard is None or later.hard is None or later.hard < earlier.hard:
+        return None
+    return (later.hard - earlier.hard) / (later.at - earlier.at)
 
 
 def _total(metric: str, values: Mapping[str, Value]) -> float:

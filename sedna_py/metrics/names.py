@@ -86,6 +86,10 @@ CONTROLLER_REPORTS = "sedna_controller_reports_total"  # labels: outcome (accept
 CONTROLLER_STATUS_WRITES = "sedna_controller_status_writes_total"
 CONTROLLER_EVENTS = "sedna_controller_events_total"  # labels: type (Normal, Warning)
 CONTROLLER_SERVICES = "sedna_controller_services"  # labels: phase (Starting, Running, Degraded, Failed)
+CONTROLLER_METRICS_API = "sedna_controller_metrics_api"  # labels: state (controller.metrics_api.registration.Standing)
+CONTROLLER_METRICS_API_ANSWERS = "sedna_controller_metrics_api_answers_total"  # labels: code (2xx, 4xx, 5xx)
+CONTROLLER_SCRAPES = "sedna_controller_scrapes_total"  # labels: outcome (ok, unreachable, timed_out, refused, ...)
+CONTROLLER_SCRAPED_PODS = "sedna_controller_scraped_pods"
 
 # Signals: what autoscalers read, of each pod, under these names in custom.metrics.k8s.io and in Prometheus by recording rules.
 SIGNAL_CONCURRENCY = "sedna_concurrency"
