@@ -38,6 +38,12 @@ ADDITIVE: Final = frozenset(POD_METRICS) - {
 }
 """Of these a pod's value is its part of the whole, so that the sum means something."""
 
+OPEN_API: Final = {
+    "/openapi/v2": lambda: {"swagger": "2.0", "info": {"title": GROUP, "version": VERSIONS[0]}, "paths": {}},
+    "/openapi/v3": lambda: {"paths": {}},
+}
+"""Nothing to describe; without an answer the API server writes an error into its log again and again."""
+
 
 def api_resources(version: str) -> dict[str, Any]:
     """Return the APIResourceList of a version."""

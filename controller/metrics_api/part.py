@@ -25,7 +25,7 @@ from controller.metrics_api.worker_pods import WorkerKey, worker_pods
 from controller.settings import ControllerSettings
 from controller.status.live import block
 from controller.store import Store
-from sedna_py.api.child_names import Role
+from sedna_py.api.child_names import BIG_MODEL_PORT, Role
 from sedna_py.autoscaling.exposition import parse_snapshot
 from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.errors import MalformedBody
@@ -45,8 +45,10 @@ class MetricsApi:
         settings: ControllerSettings,
         metrics: ControllerMetrics,
         *,
+        port: int = BIG_MODEL_PORT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`port` is where cloud workers serve their counters."""
         self._api_server = api_server
         self._store = store
         self._settings = settings
@@ -55,7 +57,7 @@ class MetricsApi:
         self._wishes = Wishes()
         self._serving = Serving(api_server, self, settings, metrics, clock)
         self.values = Values()
-        self.scraper = Scraper(self._take_page, metrics.scraped, clock=clock)
+        self.scraper = Scraper(self._take_page, metrics.scraped, port=port, clock=clock)
 
     async def run(self) -> None:
         """Work until cancelled."""

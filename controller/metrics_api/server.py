@@ -147,7 +147,7 @@ class _TurnedAway(asyncio.Protocol):
 
 def _document(path: str) -> dict[str, Any]:
     group = f"/apis/{catalogue.GROUP}"
-    documents = {"/apis": catalogue.api_groups, group: catalogue.api_group}
+    documents = {"/apis": catalogue.api_groups, group: catalogue.api_group, **catalogue.OPEN_API}
     for version in catalogue.VERSIONS:
         documents[f"{group}/{version}"] = lambda version=version: catalogue.api_resources(version)  # type: ignore[misc]
     if path not in documents:

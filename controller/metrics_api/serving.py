@@ -145,5 +145,7 @@ class Serving:
         said = f"{standing} {kind or message}"
         if said != self._said:
             level = logging.WARNING if standing in _LOUD else logging.INFO
-            _log.log(level, "metrics API %s: %s", standing, message)
+            _log.log(
+                level, "metrics API: %s", ": ".join(part for part in (standing.replace("_", " "), message) if part)
+            )
         self._said = said
