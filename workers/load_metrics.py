@@ -58,15 +58,15 @@ class LoadCollector(Collector):
 
     def __init__(self) -> None:
         self.latency = LatencyCounts()
-        self._read: Callable[[], Snapshot | None] = lambda: None
+        self.read: Callable[[], Snapshot | None] = lambda: None
 
     def watch(self, read: Callable[[], Snapshot | None]) -> None:
         """Render what `read` returns from now on."""
-        self._read = read
+        self.read = read
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
-        sum_s, now = self.latency.sum_s, self._read()
+        sum_s, now = self.latency.sum_s, self.read()
         if now is None:
             return
         for name, of, about in _COUNTERS:
