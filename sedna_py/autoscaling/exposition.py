@@ -93,7 +93,7 @@ def _parse(text: str, at: float) -> Snapshot:
             _keep(buckets, _number(bound, "le", most=math.inf), _BUCKET, value)
     missing = [name for name in _NEEDED.values() if name not in values]
     if missing:
-        raise MalformedBody(f"the page has no {missing[0]}; ask a worker of this version for /metrics")
+        raise MalformedBody(f"the page has no {missing[0]}; a worker of this version has it once its model is loaded")
     return Snapshot(
         at=at,
         latency=_latency(buckets),

@@ -81,7 +81,9 @@ def test_what_is_no_count_is_refused(name: str, value: str):
 
 @pytest.mark.parametrize("name", sorted(VALUES))
 def test_a_counter_that_is_missing_is_named(name: str):
-    with pytest.raises(MalformedBody, match=f"^the page has no {name}; ask a worker of this version for /metrics$"):
+    with pytest.raises(
+        MalformedBody, match=f"^the page has no {name}; a worker of this version has it once its model is loaded$"
+    ):
         parse_snapshot(page({name: ""}), at=1.0)
 
 
