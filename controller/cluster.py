@@ -116,14 +116,8 @@ class Cluster:
         body = {**patch, "metadata": {**patch["metadata"], "resourceVersion": version}}
         return await self._request("PATCH", path, body, _MERGE, fieldManager=SCALE_MANAGER)
 
-    async def apply_object(self, plural: str, manifest: Mapping[str, Any]) -> Object:
-        """Apply an object that is no child by server-side apply, and return it."""
-        metadata = manifest["metadata"]
-        path = _path(manifest["apiVersion"], plural, metadata["namespace"], metadata["name"])
-        return await self._request("PATCH", path, manifest, _APPLY, fieldManager=FIELD_MANAGER, force="true")
-
-    async def delete_object(self, api_version: str, plural: str, namespace: str, name: str) -> bool:
-        """Delete such an object. False if there is none."""
+    async def delete_named(self, api_version: str, plural: str, namespace: str, name: str) -> bool:
+        """Delete an object that is no child by its name, which nobody else uses. False if there is none."""
         try:
             await self._request("DELETE", _path(api_version, plural, namespace, name))
         except NotFound:
@@ -196,6 +190,33 @@ class Cluster:
                 return found
             page["continue"] = following
 
+    async def get_object(self, api_version: str, plural: str, namespace: str | None, name: str) -> Object | None:
+        """Return any object as it is, or None."""
+        try:
+            return await self._request("GET", _path(api_version, plural, namespace, name))
+        except NotFound:
+            return None
+
+    async def apply_object(self, plural: str, namespace: str | None, manifest: Mapping[str, Any]) -> Object:
+        """Apply a manifest that is no child's by server-side apply and return the object."""
+        path = _path(manifest["apiVersion"], plural, namespace, manifest["metadata"]["name"])
+        return await self._request("PATCH", path, manifest, _APPLY, fieldManager=FIELD_MANAGER, force="true")
+
+    async def delete_object(self, plural: str, namespace: str | None, found: Mapping[str, Any]) -> bool:
+        """Delete this very object, as it was returned here. False if there is none any more."""
+        metadata = found["metadata"]
+        options = {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": "Background"}
+        try:
+            await self._request("DELETE", _path(found["apiVersion"], plural, namespace, metadata["name"]), options)
+        except NotFound:
+            return False
+        return True
+
+    async def review(self, group: str, plural: str, spec: Mapping[str, Any]) -> Object:
+        """Return the status of a review of the version v1, such as of a TokenReview; it is no object that is kept."""
+        status = (await self._request("POST", _path(f"{group}/v1", plural, None), {"spec": dict(spec)})).get("status")
+        return status if isinstance(status, dict) else {}
+
     async def watch_secret(self, namespace: str, name: str, seconds: int) -> aiohttp.ClientResponse:
         """Open a watch of one Secret's metadata; the caller reads its lines and closes it."""
         query = {"watch": "true", "fieldSelector": f"metadata.name={name}", "timeoutSeconds": str(seconds)}
@@ -258,8 +279,11 @@ def _path(api_version: str, plural: str, namespace: str | None, name: str = "") 
 
 def _resource(path: str) -> str:
     """Return the plural in a path, with the subresource behind it."""
-    parts = path.split("/namespaces/", 1)[-1].split("/") if "/namespaces/" in path else ["", path.rsplit("/", 1)[-1]]
-    return "/".join([parts[1], *parts[3:4]])
+    parts = path.strip("/").split("/")
+    parts = parts[2:] if parts[0] == "api" else parts[3:]
+    if parts[0] == "namespaces" and len(parts) > 2:
+        parts = parts[2:]
+    return "/".join([parts[0], *parts[2:3]])
 
 
 def _parsed(data: bytes, code: int) -> Any:

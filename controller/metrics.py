@@ -49,6 +49,12 @@ class ControllerMetrics:
         )
         self._asked = Counter(names.CONTROLLER_ASKED_ASLEEP, "Requests that came to a cloud worker asleep", registry=r)
         self._services = Gauge(names.CONTROLLER_SERVICES, "Services by phase", ["phase"], registry=r)
+        self._api = Gauge(names.CONTROLLER_METRICS_API, "1 for how it is with the metrics API", ["state"], registry=r)
+        self._answers = Counter(
+            names.CONTROLLER_METRICS_API_ANSWERS, "Answers of the metrics API", ["code"], registry=r
+        )
+        self._scrapes = Counter(names.CONTROLLER_SCRAPES, "Looks at workers' counters", ["outcome"], registry=r)
+        self._scraped = Gauge(names.CONTROLLER_SCRAPED_PODS, "Pods whose counters are looked at", registry=r)
 
     def reconciled(self, outcome: Outcome, seconds: float) -> None:
         """Count one reconcile."""
@@ -98,6 +104,23 @@ class ControllerMetrics:
     def watch_asleep(self, count: Callable[[], int]) -> None:
         """Read how many cloud workers sleep when somebody asks."""
         self._asleep.set_function(count)
+
+    def metrics_api(self, state: str) -> None:
+        """Say how it is with the metrics API of this replica."""
+        self._api.clear()
+        self._api.labels(state).set(1)
+
+    def metrics_answer(self, code: int) -> None:
+        """Count one answer of the metrics API by its status code."""
+        self._answers.labels(f"{code // 100}xx").inc()
+
+    def scraped(self, outcome: str) -> None:
+        """Count one look at a worker's counters."""
+        self._scrapes.labels(outcome).inc()
+
+    def watch_scraped_pods(self, count: Callable[[], int]) -> None:
+        """Read how many pods are looked at when somebody asks."""
+        self._scraped.set_function(count)
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
         """Read the length of the work queue when somebody asks."""

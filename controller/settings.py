@@ -38,7 +38,7 @@ class ControllerSettings(Settings):
     http_host: str = Field(
         "0.0.0.0",  # noqa: S104 - a server in a pod
         alias="HTTP_HOST",
-        description="the address to serve health, metrics and reports on",
+        description="the address to serve health, metrics, reports and the metrics API on",
     )
     http_port: int = Field(9100, alias="HTTP_PORT", ge=0, le=65535, description="the port for them; 0 takes a free one")
     activator_port: int = Field(
@@ -54,6 +54,15 @@ class ControllerSettings(Settings):
         ge=1,
         le=4096,
         description="how many ports there are for that: so many cloud workers may sleep at once",
+    )
+    metrics_api: bool = Field(
+        True,
+        alias="METRICS_API",
+        description="true to serve custom.metrics.k8s.io for autoscalers, where all namespaces are served and deploy/metrics-api"
+        " is applied; false where something else does",
+    )
+    metrics_api_port: int = Field(
+        9443, alias="METRICS_API_PORT", ge=0, le=65535, description="the port for that; 0 takes a free one"
     )
     controller_address: str = Field(
         DEFAULT_CONTROLLER_ADDRESS,

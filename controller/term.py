@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from kubernetes.aio.client import ApiClient
@@ -18,7 +19,9 @@ from controller.event_writer import EventWriter
 from controller.handlers import Intake
 from controller.http_api import DEFAULT_LIMITS, HttpApiHooks, ReportRoute
 from controller.metrics import ControllerMetrics, Outcome
+from controller.metrics_api.part import MetricsApi
 from controller.reconciler import Look, Parts, Reconciler
+from controller.report_clock import ReportClocks
 from controller.reports import RoutedReport
 from controller.resync import resync
 from controller.secret_watch import SecretWatch
@@ -30,6 +33,7 @@ from controller.watches import run_watches
 from controller.work_queue import Backoff, WorkQueue
 from controller.zero.activator import Activator
 from controller.zero.keeper import Keeper, Latest
+from sedna_py.autoscaling.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
 
@@ -63,14 +67,16 @@ class Term:
         *,
         started: Callable[[], None],
         may_write: Callable[[], bool],
-        latest: Latest = lambda _: None,
+        on_signals: Callable[[RoutedReport], None] = lambda report: None,
     ) -> None:
         """`started` is called when the watches begin: the framework puts its own signal handlers in place of ours.
 
-        `may_write` tells, at any moment of the term, whether this replica still leads. `latest` has the newest reading of a
-        pod's counters: a cloud worker of which there is none is never scaled to zero.
+        `may_write` tells, at any moment of the term, whether this replica still leads. `on_signals` hears of each report that was
+        counted and has signals; their `at` is of time.monotonic.
         """
         self._started = started
+        self._on_signals = on_signals
+        self._clocks = ReportClocks()
         self._client = client
         self._settings = settings
         self._metrics = metrics
@@ -85,8 +91,9 @@ class Term:
         self.secrets = SecretWatch(self._cluster, self.store, self.intake.secret)
         writer = EventWriter(self._cluster, metrics, settings.pod_name, time.monotonic)
         self.status = StatusSync(self._cluster, self.store, settings, metrics, writer)
+        self.metrics_api = MetricsApi(self._cluster, self.store, settings, metrics)
         self._children = ChildSync(self._cluster, self.store, time.monotonic)
-        self.keeper = self._make_keeper(latest)
+        self.keeper = self._make_keeper(self.metrics_api.values.latest)
         metrics.watch_asleep(self.keeper.asleep)
         self._reconciler = Reconciler(
             Parts(
@@ -113,6 +120,7 @@ class Term:
             tasks += [asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._settings.concurrency)]
             tasks.append(asyncio.create_task(self._resync_for_ever(), name="resync"))
             tasks.append(asyncio.create_task(self._keep(), name="scale to zero"))
+            tasks.append(asyncio.create_task(self.metrics_api.run(), name="metrics API"))
             await first_of(stop.wait, watches)
         finally:
             # The workers first: whoever does not lead any more must not write, however long the watches take to end.
@@ -129,6 +137,8 @@ class Term:
             return False
         self.keeper.reported(key, report.worker, hard=self.status.hard_examples(key) > hard)
         self.queue.add_after(key, self._settings.report_interval_s)
+        if report.signals is not None:
+            self._on_signals(replace(report, signals=self._on_our_clock(report, report.signals)))
         return True
 
     def service_of_pod(self, namespace: str, name: str) -> str | None:
@@ -165,6 +175,10 @@ class Term:
             except Exception:  # noqa: BLE001 - nobody would see that this task has ended
                 _log.exception("scale to zero: unexpected error; it begins anew soon")
             await asyncio.sleep(SOON.first_s)
+
+    def _on_our_clock(self, report: RoutedReport, told: Snapshot) -> Snapshot:
+        worker = (report.namespace, report.worker)
+        return replace(told, at=self._clocks.taken_at(worker, told.began, told.at, time.monotonic()))
 
     async def _watch(self, stop: asyncio.Event) -> None:
         failures = 0

@@ -183,7 +183,7 @@ class Keeper:
         deployment = self._deployment(key, owner or "") if key is not None else None
         if deployment is not None and (marks.asleep_since(deployment) or marks.woken_at(deployment)):
             return
-        await self._cluster.delete_object(API, PLURAL, metadata["namespace"], metadata["name"])
+        await self._cluster.delete_named(API, PLURAL, metadata["namespace"], metadata["name"])
 
     async def _look(self, key: ServiceKey, worker: _Worker) -> None:
         now = time.monotonic()
@@ -267,13 +267,13 @@ class Keeper:
         worker.has_slice = True
         manifest = endpoint_slice(key.namespace, key.name, worker.uid, self._address, port)
         async with self._requests:
-            await self._cluster.apply_object(PLURAL, manifest)
+            await self._cluster.apply_object(PLURAL, key.namespace, manifest)
         worker.applied_at = now
 
     async def _step_back(self, key: ServiceKey, worker: _Worker) -> None:
         if worker.has_slice:
             async with self._requests:
-                await self._cluster.delete_object(API, PLURAL, key.namespace, activator_slice_name(key.name))
+                await self._cluster.delete_named(API, PLURAL, key.namespace, activator_slice_name(key.name))
             worker.has_slice, worker.applied_at = False, float("-inf")
             worker.leaves_at = time.monotonic() + LINGER_S
         if worker.leaves_at is not None and time.monotonic() >= worker.leaves_at:

@@ -178,13 +178,13 @@ class FakeCluster:
         live.update(merged)
         return self._answer(f"scale {key}", self._changed(namespace, key, "MODIFIED"))
 
-    async def apply_object(self, plural: str, manifest: Mapping[str, Any]) -> Object:
+    async def apply_object(self, plural: str, namespace: str | None, manifest: Mapping[str, Any]) -> Object:
         name = manifest["metadata"]["name"]
         await self._called(f"apply {plural} {name}")
-        self.others[plural, manifest["metadata"]["namespace"], name] = copy.deepcopy(dict(manifest))
+        self.others[plural, namespace or "", name] = copy.deepcopy(dict(manifest))
         return self._answer(f"apply {plural} {name}", manifest)
 
-    async def delete_object(self, api_version: str, plural: str, namespace: str, name: str) -> bool:
+    async def delete_named(self, api_version: str, plural: str, namespace: str, name: str) -> bool:
         await self._called(f"delete {plural} {name}")
         return self.others.pop((plural, namespace, name), None) is not None
 

@@ -416,8 +416,7 @@ def test_slices_of_services_that_do_not_sleep_any_more_are_removed_at_the_start(
 
     def stray(name: str, uid: str) -> Object:
         owner = {"kind": "JointInferenceService", "uid": uid}
-        made = {"metadata": {"name": name, "namespace": "shop", "ownerReferences": [owner]}}
-        return made
+        return {"metadata": {"name": name, "namespace": "shop", "ownerReferences": [owner]}}
 
     async def scenario(stage: Stage) -> None:
         await until(lambda: stage.count("list endpointslices") >= 3)
