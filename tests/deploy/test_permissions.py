@@ -17,6 +17,7 @@ IN_A_NAMESPACE = {
     "apps/deployments": CHILD,
     "/services": CHILD,
     "autoscaling/horizontalpodautoscalers": CHILD,
+    "discovery.k8s.io/endpointslices": {"list", "create", "patch", "delete"},
     "/pods": {"list", "watch"},
     "/events": {"list", "create"},
     "/secrets": {"get", "watch"},
