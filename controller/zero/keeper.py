@@ -129,9 +129,9 @@ class Keeper:
         worker = self._workers.get(key)
         if worker is None:
             return
-        worker.quiet.heard(edge, time.monotonic())
         if hard:
             self._demand(key, "an edge has reported hard frames")
+        worker.quiet.heard(edge, time.monotonic())  # after it: of all that this report tells nothing more is to come
 
     def asleep(self) -> int:
         """Return how many workers sleep."""

@@ -107,7 +107,8 @@ class Stage:
     # the world
 
     def monotonic(self) -> float:
-        return self.clock
+        self._read = getattr(self, "_read", 0) + 1
+        return self.clock + self._read * 1e-9  # no two readings of a clock are the same
 
     @staticmethod
     def labels() -> dict[str, str]:
