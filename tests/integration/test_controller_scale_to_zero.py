@@ -250,21 +250,24 @@ def test_a_report_of_hard_frames_wakes_it_through_the_controller_or_who_stands_i
         )
         assert answer.status_code == 200, answer.text
 
-    report(night.first.port, 10, 3)
+    def reports_until_it_sleeps(frames: int, hard: int) -> bool:
+        report(night.first.port, frames, hard)
+        return night.replicas() == 0
+
     for hard, through in ((4, "activator"), (5, "controller")):
-        night.falls_asleep()
+        frames = 100 * hard
+        # An edge that has reported is waited for: it may have had more of them since.
+        seconds_until(lambda f=frames, h=hard - 1: reports_until_it_sleeps(f, h), "the last pod to go", SLEEPS_S)
         to = night.leads_to()
         assert to is not None
         port = to[1] if through == "activator" else night.first.port
-        report(port, 100 * hard, hard - 1)  # frames, none of them hard
+        report(port, frames + 1, hard - 1)  # a frame, and not a hard one
         assert night.replicas() == 0
-        report(port, 100 * hard + 1, hard)
+        report(port, frames + 2, hard)
         seconds_until(lambda: night.replicas() == 1, f"a report through the {through} to wake it", SOON_S)
         night.pod()
         seconds_until(lambda: night.leads_to() is None, "the slice to go", SOON_S)
         seconds_until(lambda: night.hpa("ScalingActive")[0] == "True", "the autoscaler to go on", 60)
-        # The pod is new, and the edge has not reported since: it may have had more of them.
-        report(night.first.port, 100 * hard + 2, hard)
     assert sleeps(night.first) == {"slept": 2, "woken": 2}
 
 

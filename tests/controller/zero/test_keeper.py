@@ -305,6 +305,19 @@ def test_requests_keep_it_awake_and_so_does_what_edges_report(monkeypatch: pytes
     play(monkeypatch, scenario)
 
 
+def test_an_edge_whose_last_report_told_of_hard_frames_is_not_waited_for_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.pods("p-1")
+        await stage.passes(2)
+        stage.keeper.reported(KEY, "edge-1", hard=True)
+        await stage.passes(8)
+        assert stage.replicas == 0
+
+    play(monkeypatch, scenario)
+
+
 def test_hard_frames_in_a_report_wake_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(stage: Stage) -> None:
         await stage.falls_asleep()
