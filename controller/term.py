@@ -121,7 +121,9 @@ class Term:
             return False
         self.queue.add_after(key, self._settings.report_interval_s)
         if report.signals is not None:
-            self._on_signals(replace(report, signals=self._on_our_clock(report, report.signals)))
+            told = self._on_our_clock(report, report.signals)
+            self.metrics_api.take(report.namespace, report.worker, report.signals, told.at)
+            self._on_signals(replace(report, signals=told))
         return True
 
     def _on_our_clock(self, report: RoutedReport, told: Snapshot) -> Snapshot:

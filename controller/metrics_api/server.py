@@ -28,6 +28,7 @@ LEAVE_S: Final = 2.0
 _BACKLOG: Final = 128
 _HEALTH: Final = ("/healthz", "/readyz", "/livez")
 _RETRY: Final = {"Retry-After": "1"}
+_DOCUMENTS: Final = catalogue.documents()
 
 
 class Source(Protocol):
@@ -146,13 +147,10 @@ class _TurnedAway(asyncio.Protocol):
 
 
 def _document(path: str) -> dict[str, Any]:
-    group = f"/apis/{catalogue.GROUP}"
-    documents = {"/apis": catalogue.api_groups, group: catalogue.api_group, **catalogue.OPEN_API}
-    for version in catalogue.VERSIONS:
-        documents[f"{group}/{version}"] = lambda version=version: catalogue.api_resources(version)  # type: ignore[misc]
-    if path not in documents:
+    found = _DOCUMENTS.get(path)
+    if found is None:
         raise Refusal(404, "the server could not find the requested resource")
-    return documents[path]()
+    return found
 
 
 def _json(body: dict[str, Any], status: int = 200) -> web.Response:
