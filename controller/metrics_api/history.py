@@ -55,10 +55,10 @@ class History:
 
     def since(self, moment: float) -> Snapshot | None:
         """Return the newest reading that is at least that old, else the oldest; None where there is no earlier one."""
-        found = None
+        latest, found = self.latest, None
         for readings in (self._recent, self._older):
             for reading in reversed(readings):
-                if reading is self.latest:
+                if reading is latest:
                     continue
                 found = reading
                 if reading.at <= moment:

@@ -6,6 +6,7 @@ Knative's windows (sedna_py.autoscaling.windows) and each pod has its share of t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,6 +26,9 @@ FRESH_S: Final = 5.0
 
 EARLY_S: Final = 10.0
 """The window of the early warning: two reports at least, and no longer than that."""
+
+MEASURE_S: Final = 6.0
+"""Between two measurements of how long a request takes, which changes slowly."""
 
 MOST: Final = 1e15
 
@@ -53,6 +57,7 @@ class _Worker:
     pods: dict[str, WorkerPod] = field(default_factory=dict)  # by uid
     wish: Wish = field(default_factory=Wish)
     panics: dict[str, PanicState] = field(default_factory=dict)  # by metric
+    measured_at: float = -math.inf  # how long its requests take
 
     @property
     def windows(self) -> WindowSettings:
@@ -124,7 +129,8 @@ class Values:
         for key, worker in self._workers.items():
             for metric in worker.wish.targets:
                 self.pod_values(key, metric, now)
-            if key.role is Role.CLOUD:
+            if key.role is Role.CLOUD and now - worker.measured_at >= MEASURE_S:
+                worker.measured_at = now
                 self._measure(key, now)
 
     def pod_values(self, key: WorkerKey, metric: str, now: float) -> dict[str, Value]:
