@@ -54,6 +54,7 @@ class ControllerMetrics:
             names.CONTROLLER_METRICS_API_ANSWERS, "Answers of the metrics API", ["code"], registry=r
         )
         self._scrapes = Counter(names.CONTROLLER_SCRAPES, "Looks at workers' counters", ["outcome"], registry=r)
+        self._scrapes_by_outcome: dict[str, Counter] = {}
         self._scraped = Gauge(names.CONTROLLER_SCRAPED_PODS, "Pods whose counters are looked at", registry=r)
 
     def reconciled(self, outcome: Outcome, seconds: float) -> None:
@@ -116,7 +117,10 @@ class ControllerMetrics:
 
     def scraped(self, outcome: str) -> None:
         """Count one look at a worker's counters."""
-        self._scrapes.labels(outcome).inc()
+        counter = self._scrapes_by_outcome.get(outcome)
+        if counter is None:  # hundreds are counted every second
+            counter = self._scrapes_by_outcome[outcome] = self._scrapes.labels(outcome)
+        counter.inc()
 
     def watch_scraped_pods(self, count: Callable[[], int]) -> None:
         """Read how many pods are looked at when somebody asks."""

@@ -138,7 +138,9 @@ class Term:
         self.keeper.reported(key, report.worker, hard=self.status.hard_examples(key) > hard)
         self.queue.add_after(key, self._settings.report_interval_s)
         if report.signals is not None:
-            self._on_signals(replace(report, signals=self._on_our_clock(report, report.signals)))
+            told = self._on_our_clock(report, report.signals)
+            self.metrics_api.take(report.namespace, report.worker, report.signals, told.at)
+            self._on_signals(replace(report, signals=told))
         return True
 
     def service_of_pod(self, namespace: str, name: str) -> str | None:

@@ -38,12 +38,6 @@ ADDITIVE: Final = frozenset(POD_METRICS) - {
 }
 """Of these a pod's value is its part of the whole, so that the sum means something."""
 
-OPEN_API: Final = {
-    "/openapi/v2": lambda: {"swagger": "2.0", "info": {"title": GROUP, "version": VERSIONS[0]}, "paths": {}},
-    "/openapi/v3": lambda: {"paths": {}},
-}
-"""Nothing to describe; without an answer the API server writes an error into its log again and again."""
-
 
 def api_resources(version: str) -> dict[str, Any]:
     """Return the APIResourceList of a version."""
@@ -76,3 +70,18 @@ def resource_names() -> Iterator[str]:
         yield f"{PODS}/{metric}"
     for metric in SERVICE_METRICS:
         yield f"{SERVICES}/{metric}"
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """Return everything that is served beside values, by path.
+
+    OpenAPI has nothing to describe; without an answer the API server writes an error into its log again and again.
+    """
+    group = f"/apis/{GROUP}"
+    return {
+        "/apis": api_groups(),
+        group: api_group(),
+        **{f"{group}/{version}": api_resources(version) for version in VERSIONS},
+        "/openapi/v2": {"swagger": "2.0", "info": {"title": GROUP, "version": VERSIONS[0]}, "paths": {}},
+        "/openapi/v3": {"paths": {}},
+    }

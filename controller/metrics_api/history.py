@@ -19,6 +19,8 @@ class History:
     def __init__(self) -> None:
         self._recent: deque[Snapshot] = deque()
         self._older: deque[Snapshot] = deque()
+        self.taken_at = 0.0
+        """When the newest reading was taken, by this process's clock; times in readings may be of the worker's."""
 
     def __len__(self) -> int:
         """Return how many readings are kept."""
@@ -29,7 +31,7 @@ class History:
         """The newest reading."""
         return self._recent[-1] if self._recent else None
 
-    def add(self, snapshot: Snapshot, window_s: float) -> None:
+    def add(self, snapshot: Snapshot, taken_at: float, window_s: float) -> None:
         """Keep a reading, and of the others what a window of so many seconds needs.
 
         A worker that began anew counts from 0, so nothing is left of the readings before.
@@ -41,6 +43,7 @@ class History:
         elif last is not None and snapshot.at <= last.at:
             return
         self._recent.append(snapshot)
+        self.taken_at = taken_at
         step_s = window_s / STEPS
         while snapshot.at - self._recent[0].at > CLOSE_S:
             leaving = self._recent.popleft()
@@ -52,10 +55,10 @@ class History:
 
     def since(self, moment: float) -> Snapshot | None:
         """Return the newest reading that is at least that old, else the oldest; None where there is no earlier one."""
-        found = None
+        latest, found = self.latest, None
         for readings in (self._recent, self._older):
             for reading in reversed(readings):
-                if reading is self.latest:
+                if reading is latest:
                     continue
                 found = reading
                 if reading.at <= moment:

@@ -6,6 +6,7 @@ Nothing of it may disturb the rest of the controller: what fails is said once an
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from controller.metrics_api.selectors import Selector
 from controller.metrics_api.serving import ApiServer, Serving, why_off
 from controller.metrics_api.values import Value, Values
 from controller.metrics_api.wishes import Wishes
-from controller.metrics_api.worker_pods import WorkerKey, worker_pods
+from controller.metrics_api.worker_pods import PodReader, WorkerKey
 from controller.settings import ControllerSettings
 from controller.status.live import block
 from controller.store import Store
@@ -29,6 +30,7 @@ from sedna_py.api.child_names import BIG_MODEL_PORT, Role
 from sedna_py.autoscaling.exposition import parse_snapshot
 from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.errors import MalformedBody
+from sedna_py.protocol.reported_signals import parse_signals
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class MetricsApi:
         self._clock = clock
         self._wishes = Wishes()
         self._serves = True
+        self._pods = PodReader()
         self._serving = Serving(api_server, self, settings, metrics, clock)
         self.values = Values()
         self.scraper = Scraper(self._take_page, metrics.scraped, port=port, clock=clock)
@@ -82,12 +85,12 @@ class MetricsApi:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def take(self, namespace: str, pod: str, snapshot: Snapshot) -> None:
-        """Take what an edge worker has counted, as it has reported it."""
+    def take(self, namespace: str, pod: str, snapshot: Snapshot, taken_at: float) -> None:
+        """Take what an edge worker has reported; `taken_at` is of our clock, the time in it of the worker's."""
         key = self._store.service_of_pod(namespace, pod)
         for known in self._store.pods(key) if key is not None else ():
             if known["metadata"]["name"] == pod:
-                self.values.take(known["metadata"]["uid"], snapshot)
+                self.values.take(known["metadata"]["uid"], snapshot, taken_at)
 
     def find(self, path: MetricPath, selector: Selector) -> Sequence[MetricValue]:
         """Return what has a value now, by name."""
@@ -131,22 +134,24 @@ class MetricsApi:
 
     def _take_page(self, uid: str, page: bytes, asked_at: float) -> bool:
         try:
-            snapshot = parse_snapshot(page.decode("utf-8", errors="replace"), asked_at)
+            if page[:1] == b"{":
+                snapshot = parse_signals(page)
+            else:
+                snapshot = parse_snapshot(page.decode("utf-8", errors="replace"), asked_at)
         except MalformedBody as problem:
             _log.debug("the counters of pod %s cannot be used: %s", uid, problem)
             return False
-        self.values.take(uid, snapshot)
+        self.values.take(uid, snapshot, asked_at)
         return True
 
     def _look(self) -> None:
-        """Take in which pods there are now and what is wanted of them, and let the windows see the moment."""
+        """Take in which pods there are now and what is wanted of them."""
         services = self._store.services
-        self.values.see(worker_pods(self._store), services)
+        self.values.see(self._pods.pods(self._store), services)
         self._wishes.keep(document["metadata"]["uid"] for document in services.values())
         for key in self.values.workers():
             self.values.want(key, self._wishes.of(services[key.service])[key.role])
         self.scraper.follow(pod for pod in self.values.pods() if self._is_read(pod.worker))
-        self.values.look(self._clock())
 
     def _is_read(self, worker: WorkerKey) -> bool:
         """Tell whether the worker's pods are asked: edges report by themselves, and without the API only sleep is decided."""
@@ -155,9 +160,11 @@ class MetricsApi:
         return self._serves or self._wishes.of(self._store.services[worker.service])[worker.role].sleeps
 
     async def _look_for_ever(self) -> None:
-        while True:
+        for turn in itertools.count():
             try:
                 self._look()
+                if turn % 2:
+                    self.values.look(self._clock())
             except Exception:  # noqa: BLE001 - a defect with one service must not end the others' values
                 _log.exception("the look at pods for the metrics API: unexpected error")
             await asyncio.sleep(LOOK_S)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from typing import Final
-
-_NOISE: Final = 6
-"""Digits behind the thousandth that count: 0.3 computed as 0.30000000000000004 is 300m and not 301m."""
-
 
 def to_quantity(value: float) -> str:
-    """Return a value from 0 on in whole thousandths, rounded up, as Kubernetes writes it: 1500m, 2.
+    """Return a value from 0 on in whole thousandths, as Kubernetes writes it: 1500m, 2.
 
-    Up, as autoscalers do: a little work is not none.
+    The nearest one: an autoscaler makes six pods of 5001m where five do. But what is above 0 stays above it.
     """
-    thousandths = math.ceil(round(value * 1000, _NOISE))
+    thousandths = max(round(value * 1000), 1 if value > 0 else 0)
     return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)

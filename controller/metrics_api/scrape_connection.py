@@ -29,6 +29,7 @@ class ScrapeFailure(StrEnum):
     UNREACHABLE = "unreachable"  # no connection, or it broke
     TIMED_OUT = "timed_out"
     REFUSED = "refused"  # a status other than 200, redirects too
+    NOT_FOUND = "not_found"  # 404
     TOO_LARGE = "too_large"
     MALFORMED = "malformed"  # no such answer, or no such page
 
@@ -105,7 +106,7 @@ class ScrapeConnection(asyncio.Protocol):
             self._fail(ScrapeFailure.MALFORMED)
             return False
         if status[1] != b"200":
-            self._fail(ScrapeFailure.REFUSED)
+            self._fail(ScrapeFailure.NOT_FOUND if status[1] == b"404" else ScrapeFailure.REFUSED)
             return False
         length = _LENGTH.search(head)
         self._begin = end + len(_END_OF_HEAD)

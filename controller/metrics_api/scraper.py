@@ -12,11 +12,13 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from controller.metrics_api.scrape_connection import ScrapeConnection, ScrapeFailure
 from controller.metrics_api.worker_pods import WorkerPod
 from sedna_py.api.child_names import BIG_MODEL_PORT
+from sedna_py.protocol.reported_signals import SIGNALS_PATH
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +28,8 @@ SLOTS: Final = round(INTERVAL_S / SLOT_S)
 MOST_PODS: Final = 4096
 """Pods beyond these are not read, which the log says once."""
 
-PATH: Final = "/metrics"
+PATHS: Final = (SIGNALS_PATH, "/metrics")
+"""A worker of ours answers the first; somebody's own may have the counters on its page for Prometheus only."""
 
 Take = Callable[[str, bytes, float], bool]
 """A pod's uid, its page, and when it was asked for; returns whether the page could be used."""
@@ -38,12 +41,18 @@ class _Target:
 
     uid: str
     address: str
-    request: bytes
+    port: int
+    path: str = PATHS[0]
     connection: ScrapeConnection | None = None
     connecting: asyncio.Task[None] | None = None
     asked_at: float | None = None  # of the question that is not answered
     again: bool = False  # it was sent once more, over a new connection
     outcome: str = ""
+
+    @property
+    def request(self) -> bytes:
+        """What is sent."""
+        return _request(self.address, self.port, self.path)
 
     def close(self) -> None:
         """Give up what is under way, and the connection."""
@@ -98,7 +107,7 @@ class Scraper:
         for uid, address in wanted.items():
             if uid not in self._slot_of and len(self._slot_of) < MOST_PODS:
                 slot = self._emptiest()
-                slot.targets[uid] = _Target(uid, address, _request(address, self._port))
+                slot.targets[uid] = _Target(uid, address, self._port)
                 self._slot_of[uid] = slot
 
     async def run(self) -> None:
@@ -160,6 +169,11 @@ class Scraper:
             target.again, target.connection = True, None
             self._ask(target)
             return
+        if answer is ScrapeFailure.NOT_FOUND and not target.again:
+            target.again, target.connection = True, None
+            target.path = PATHS[1] if target.path == PATHS[0] else PATHS[0]
+            self._ask(target)
+            return
         if isinstance(answer, ScrapeFailure):
             self._end(target, answer)
             return
@@ -175,6 +189,7 @@ class Scraper:
         target.outcome = outcome
 
 
-def _request(address: str, port: int) -> bytes:
+@lru_cache(maxsize=2 * MOST_PODS)
+def _request(address: str, port: int, path: str) -> bytes:
     host = f"[{address}]" if ":" in address else address
-    return f"GET {PATH} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: text/plain\r\nUser-Agent: sedna-controller\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: */*\r\nUser-Agent: sedna-controller\r\n\r\n".encode()

@@ -28,6 +28,7 @@ LEAVE_S: Final = 2.0
 _BACKLOG: Final = 128
 _HEALTH: Final = ("/healthz", "/readyz", "/livez")
 _RETRY: Final = {"Retry-After": "1"}
+_DOCUMENTS: Final = catalogue.documents()
 
 
 class Source(Protocol):
@@ -46,10 +47,7 @@ class MetricsServer:
         self._access = access
         self._source = source
         self._count = count
-        self._runner = web.ServerRunner(
-            web.Server(self._handle, access_log=None, keepalive_timeout=IDLE_S, auto_decompress=False),
-            shutdown_timeout=LEAVE_S,
-        )
+        self._runner: web.ServerRunner | None = None
         self._socket: socket.socket | None = None
         self._listener: asyncio.Server | None = None
         self.port = 0
@@ -57,7 +55,6 @@ class MetricsServer:
 
     async def start(self, host: str, port: int, context: ssl.SSLContext) -> None:
         """Listen; port 0 takes a free one. Raises ControllerError if the address cannot be had."""
-        await self._runner.setup()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         bound = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -69,6 +66,9 @@ class MetricsServer:
             reason = error.strerror or error
             raise ControllerError(f"cannot listen on {host}:{port}: {reason}; write another METRICS_API_PORT") from None
         bound.setblocking(False)
+        answering = web.Server(self._handle, access_log=None, keepalive_timeout=IDLE_S, auto_decompress=False)
+        self._runner = web.ServerRunner(answering, shutdown_timeout=LEAVE_S)
+        await self._runner.setup()
         self._socket = bound
         await self.renew(context)
         self.port = bound.getsockname()[1]
@@ -90,10 +90,11 @@ class MetricsServer:
             self._listener.close()
         if self._socket is not None:
             self._socket.close()
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
 
     def _connection(self) -> asyncio.Protocol:
-        server = self._runner.server
+        server = self._runner.server if self._runner is not None else None
         if server is None or len(server.connections) >= MOST_CONNECTIONS:
             return _TurnedAway()
         return server()
@@ -146,13 +147,10 @@ class _TurnedAway(asyncio.Protocol):
 
 
 def _document(path: str) -> dict[str, Any]:
-    group = f"/apis/{catalogue.GROUP}"
-    documents = {"/apis": catalogue.api_groups, group: catalogue.api_group, **catalogue.OPEN_API}
-    for version in catalogue.VERSIONS:
-        documents[f"{group}/{version}"] = lambda version=version: catalogue.api_resources(version)  # type: ignore[misc]
-    if path not in documents:
+    found = _DOCUMENTS.get(path)
+    if found is None:
         raise Refusal(404, "the server could not find the requested resource")
-    return documents[path]()
+    return found
 
 
 def _json(body: dict[str, Any], status: int = 200) -> web.Response:

@@ -6,6 +6,7 @@ Knative's windows (sedna_py.autoscaling.windows) and each pod has its share of t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,6 +26,9 @@ FRESH_S: Final = 5.0
 
 EARLY_S: Final = 10.0
 """The window of the early warning: two reports at least, and no longer than that."""
+
+MEASURE_S: Final = 6.0
+"""Between two measurements of how long a request takes, which changes slowly."""
 
 MOST: Final = 1e15
 
@@ -53,6 +57,7 @@ class _Worker:
     pods: dict[str, WorkerPod] = field(default_factory=dict)  # by uid
     wish: Wish = field(default_factory=Wish)
     panics: dict[str, PanicState] = field(default_factory=dict)  # by metric
+    measured_at: float = -math.inf  # how long its requests take
 
     @property
     def windows(self) -> WindowSettings:
@@ -106,11 +111,14 @@ class Values:
         """Return the pods that were seen."""
         return [pod for worker in self._workers.values() for pod in worker.pods.values()]
 
-    def take(self, uid: str, snapshot: Snapshot) -> None:
-        """Take a reading of a pod; one of a pod that is not there is left."""
+    def take(self, uid: str, snapshot: Snapshot, taken_at: float) -> None:
+        """Take a reading of a pod; one of a pod that is not there is left.
+
+        `taken_at` is of our clock. The reading's own time may be of the worker's: rates are then exact, however long it took.
+        """
         key = self._worker_of.get(uid)
         if key is not None:
-            self._histories.setdefault(uid, History()).add(snapshot, self._workers[key].windows.stable_s)
+            self._histories.setdefault(uid, History()).add(snapshot, taken_at, self._workers[key].windows.stable_s)
 
     def latest(self, uid: str) -> Snapshot | None:
         """Return the newest reading of a pod, however old; None where there is none."""
@@ -126,7 +134,8 @@ class Values:
         for key, worker in self._workers.items():
             for metric in worker.wish.targets:
                 self.pod_values(key, metric, now)
-            if key.role is Role.CLOUD:
+            if key.role is Role.CLOUD and now - worker.measured_at >= MEASURE_S:
+                worker.measured_at = now
                 self._measure(key, now)
 
     def pod_values(self, key: WorkerKey, metric: str, now: float) -> dict[str, Value]:
@@ -153,13 +162,16 @@ class Values:
         edge = self._workers.get(WorkerKey(service, Role.EDGE))
         if measured is None or edge is None:
             return None
-        pairs = [pair for pod in edge.pods.values() if (pair := self._pair(pod, now, EARLY_S)) is not None]
-        rates = [rate for pair in pairs if (rate := _hard_rate(*pair)) is not None]
+        rates = []
+        for pod in edge.pods.values():
+            pair = self._pair(pod, now, EARLY_S)
+            rate = _hard_rate(*pair) if pair is not None else None
+            if pair is not None and rate is not None:
+                rates.append(Value(rate, self._histories[pod.uid].taken_at, pair[1].at - pair[0].at))
         if not rates:
             return None
-        load = min(sum(rates) * measured.service_s / measured.streams, MOST)
-        newest = max(later.at for _, later in pairs)
-        return Value(load, newest, max(later.at - earlier.at for earlier, later in pairs))
+        load = sum(rate.value for rate in rates) * measured.service_s / measured.streams
+        return Value(min(load, MOST), max(rate.at for rate in rates), max(rate.span_s for rate in rates))
 
     def _means(self, worker: _Worker, metric: str, now: float, window_s: float) -> dict[str, Value]:
         found: dict[str, Value] = {}
@@ -170,13 +182,13 @@ class Values:
             value = signals(*pair).get(metric)
             if value is not None and 0 <= value <= MOST:
                 earlier, later = pair
-                found[uid] = Value(value, later.at, later.at - earlier.at)
+                found[uid] = Value(value, self._histories[uid].taken_at, later.at - earlier.at)
         return found
 
     def _pair(self, pod: WorkerPod, now: float, window_s: float) -> tuple[Snapshot, Snapshot] | None:
         history = self._histories.get(pod.uid)
         later = history.latest if history is not None else None
-        if history is None or later is None or now - later.at > FRESH_S:
+        if history is None or later is None or now - history.taken_at > FRESH_S:
             return None
         earlier = history.since(later.at - window_s)
         return None if earlier is None else (earlier, later)

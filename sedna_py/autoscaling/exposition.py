@@ -31,10 +31,6 @@ _NEEDED: Final = {
 _OPTIONAL: Final = {"hard": names.WORKER_HARD, "backlog_age_s": names.WORKER_BACKLOG_AGE_SECONDS}
 _KNOWN: Final = frozenset((*_NEEDED.values(), *_OPTIONAL.values()))
 _BOUNDS_S: Final = (*(float(bound) for bound in names.STAGE_BUCKETS_S), math.inf)
-# The same lines of a whole page: it begins with a text and not with an anchor, so that other lines are skipped fast.
-_LINES: Final = re.compile(
-    rf'\n({_PREFIX}\w{{1,87}})(?:\{{le="([^"\n]{{1,24}})"\}})? (\S{{1,40}})(?: -?\d{{1,20}})?(?=\n|\Z)'
-)
 
 
 def parse_snapshot(text: str, at: float) -> Snapshot:
@@ -45,40 +41,6 @@ def parse_snapshot(text: str, at: float) -> Snapshot:
     """
     if len(text) > MAX_PAGE_CHARACTERS:
         raise MalformedBody(f"the page has more than {MAX_PAGE_CHARACTERS} characters; a worker's has some thousands")
-    return _usual(text, at) or _parse(text, at)
-
-
-def _usual(text: str, at: float) -> Snapshot | None:
-    """Return the same as `_parse` in a third of the time, None for a page that is in any way not as usual.
-
-    One process reads the pages of hundreds of workers every two seconds.
-    """
-    values: dict[str, float] = {}
-    bounds: list[float] = []
-    counts: list[float] = []
-    taken = 0
-    try:
-        for name, bound, value in _LINES.findall(f"\n{text}"):
-            if not bound and name in _KNOWN:
-                values[name] = float(value)
-                taken += 1
-            elif bound and name == _BUCKET:
-                bounds.append(float(bound))
-                counts.append(float(value))
-        needed = [values[name] for name in _NEEDED.values()]
-    except (KeyError, ValueError):
-        return None
-    every = [*values.values(), *counts]
-    # A sum is no number if one of them is none, which comparisons do not tell.
-    if len(values) != taken or not math.isfinite(sum(every)) or min(every) < 0 or max(every) > MOST:
-        return None
-    if bounds and (tuple(bounds) != _BOUNDS_S or counts != sorted(counts)):
-        return None
-    optional = [values.get(name) for name in _OPTIONAL.values()]
-    return Snapshot(at, *needed, tuple(counts), *optional)
-
-
-def _parse(text: str, at: float) -> Snapshot:
     values: dict[str, float] = {}
     buckets: dict[float, float] = {}
     for text_line in text.split("\n"):

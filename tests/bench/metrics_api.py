@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
 import subprocess
@@ -16,7 +15,7 @@ from typing import Any
 
 import uvloop
 import yaml
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry
 
 from controller.metrics import ControllerMetrics
 from controller.metrics_api.part import MetricsApi
@@ -24,7 +23,9 @@ from controller.metrics_api.worker_pods import WorkerKey
 from controller.settings import ControllerSettings
 from controller.store import ServiceKey, Store
 from sedna_py.api.child_names import Role, pod_labels
+from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.metrics import names
+from sedna_py.protocol.reported_signals import write_signals
 from tests.cluster.control_plane import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -92,31 +93,17 @@ class _Worker(asyncio.Protocol):
 
 
 async def _play_workers(port: int) -> None:
-    answers = [_answer(number) for number in range(200)]
+    answers = [_answer(2 * number) for number in range(1000)]  # of a whole run: time and counters never go back
     loop = asyncio.get_running_loop()
-    await loop.create_server(lambda: _Worker(itertools.cycle(answers)), "0.0.0.0", port, backlog=1024)
+    await loop.create_server(lambda: _Worker(iter(answers)), "0.0.0.0", port, backlog=1024)
     await loop.run_in_executor(None, sys.stdin.read)  # until the parent ends
 
 
 def _answer(number: int) -> bytes:
-    registry = CollectorRegistry()
-    totals = [names.WORKER_OFFERED, names.WORKER_DONE, names.WORKER_DROPPED, names.WORKER_PRESENT_SECONDS]
-    for name in [*totals, names.WORKER_WAITING_SECONDS, names.WORKER_BUSY_SECONDS]:
-        Counter(name, "A counter of a worker", registry=registry).inc(number * 12.345678)
-    Gauge(names.WORKER_STREAMS, "Frames the model works on at once", registry=registry).set(2)
-    Gauge(names.WORKER_BEGAN, "When the worker began", registry=registry).set(1.7e9)
-    latency = Histogram(names.WORKER_LATENCY_SECONDS, "Time", registry=registry, buckets=names.STAGE_BUCKETS_S)
-    for _ in range(number):
-        latency.observe(0.02)
-    # The page of a cloud worker has other metrics, too.
-    stages = Histogram(
-        names.CLOUD_STAGE_SECONDS, "Time", ["stage"], registry=registry, buckets=names.STAGE_BUCKETS_S
-    )
-    for stage in ("read", "queue", "decode", "infer", "encode"):
-        stages.labels(stage).observe(0.01)
-    page = generate_latest(registry)
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {len(page)}\r\n\r\n"
-    return head.encode() + page
+    at, done = float(number), float(number) * 12.345678
+    counted = Snapshot(at, 1.7e9, done, done, 0.0, done, done, done, 2.0, (done,) * (len(names.STAGE_BUCKETS_S) + 1))
+    body = json.dumps(write_signals(counted), separators=(",", ":")).encode()
+    return f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
 
 # the reader
@@ -144,7 +131,7 @@ async def _read(port: int, pods: int, warm_s: float, seconds: float) -> ReadingF
     api = MetricsApi(_NoApiServer(), store, ControllerSettings(), ControllerMetrics(registry), port=port)
     services = [_add_service(store, number) for number in range(pods // PODS_PER_SERVICE)]
     running = asyncio.create_task(api.run())
-    await asyncio.sleep(5)
+    await asyncio.sleep(3)
     idle = await _cpu_percent(min(seconds, 10))
     before = _rss()
     for number, key in enumerate(services):

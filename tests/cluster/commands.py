@@ -119,7 +119,9 @@ def api_server_command(binaries: Binaries, layout: Layout, *, audit: bool, nodes
         "--allow-privileged=true",
         "--profiling=false",
         *(alone_options() if nodes is None else node_options(nodes)),
-        *front_proxy_options(*(layout.front_proxy if nodes is None else (nodes.front_proxy_authority, nodes.front_proxy_client))),
+        *front_proxy_options(
+            *(layout.front_proxy if nodes is None else (nodes.front_proxy_authority, nodes.front_proxy_client))
+        ),
     ]
     if audit:
         command += [f"--audit-policy-file={layout.audit_policy}", f"--audit-log-path={layout.audit_log}"]
