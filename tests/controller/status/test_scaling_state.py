@@ -156,7 +156,7 @@ def container_metric(container: str) -> objects.Object:
 SHORT = {"maxReplicas": 5, "scaleMetric": "concurrency", "scaleTarget": 1}
 NO_API = "unable to get metric {0}: unable to fetch metrics from custom metrics API: {1}"
 UNAVAILABLE = "the server is currently unable to handle the request (get pods.custom.metrics.k8s.io *)"
-DEPLOY = "no server answers custom.metrics.k8s.io, where sedna-py's controller has sedna_concurrency; apply deploy/ of its version"
+DEPLOY = "custom.metrics.k8s.io, where sedna-py's controller has sedna_concurrency; apply deploy/ of its version"
 MISSING = {
     "our API is gone": (
         SHORT,
