@@ -53,7 +53,7 @@ def edge_extra(service: JointInferenceService) -> EnvVars:
 
 def signal_variables() -> EnvVars:
     """Return what makes an edge worker say often what it counts, for an autoscaler that asks every 15 s."""
-    return [{"name": "LC_PERIOD", "value": SIGNAL_PERIOD_S}]
+    return [{"name": "SIGNAL_PERIOD", "value": SIGNAL_PERIOD_S}]
 
 
 def with_variables(own: EnvVars, injected: EnvVars, extra: EnvVars) -> EnvVars:

@@ -52,6 +52,8 @@ def _missing(metrics: Sequence[MetricSpec], reason: str, said: str) -> list[str]
     name_of = _NAME_OF.get(reason)
     if name_of is None:
         return []
+    if not metrics and reason == "FailedGetResourceMetric":
+        return ["cpu"]  # what Kubernetes takes where none is written
     names = list(dict.fromkeys(name for metric in metrics if (name := name_of(metric))))
     return [name for name in names if name in said.split()] or names
 

@@ -17,9 +17,9 @@ from controller.status.resource_requests import MissingRequest, missing_requests
 from controller.status.wording import counted, joined, one_line
 from controller.status.worker_state import Truth, WorkerState
 from sedna_py.api.child_names import Role
-from sedna_py.api.hpa import Hpa
+from sedna_py.api.hpa import Hpa, MetricSpec
 from sedna_py.api.joint_inference_service import JointInferenceService
-from sedna_py.autoscaling.scale_metric import autoscaler_block, utilization_metrics
+from sedna_py.autoscaling.scale_metric import autoscaler_class, metric_specs, utilization_metrics
 
 # The first sample of a new pod takes until the metrics server has read it twice.
 _FIRST_SAMPLE_S: Final = 25.0
@@ -49,10 +49,9 @@ def scaling_condition(
     `problem` is what kept the controller from applying it.
     """
     role, hpa = state.role, observed.hpas.get(state.role)
-    wanted = autoscaler_block(service, role)
-    if wanted is None:
-        return None
     worker = service.spec.cloud_worker if role is Role.CLOUD else service.spec.edge_worker
+    if worker.hpa is None or autoscaler_class(service, role) != "hpa":
+        return None
     if problem is not None:
         return ScalingState(role, "False", problem.reason, one_line(problem.message, 640))
     lacking = missing_requests(worker, utilization_metrics(service, role), observed.pods.get(role, ()))
@@ -64,7 +63,8 @@ def scaling_condition(
     if hpa is None or is_going(hpa):
         return ScalingState(role, "Unknown", Reason.STARTING, "its autoscaler is not there yet")
     since = _readable_since(hpa, observed.pods.get(role, ()))
-    return _of_live(state, wanted, hpa, lambda: clock.passed(since, _FIRST_SAMPLE_S))
+    metrics = metric_specs(service, role)
+    return _of_live(state, worker.hpa, metrics, hpa, lambda: clock.passed(since, _FIRST_SAMPLE_S))
 
 
 def _readable_since(hpa: LiveObject, pods: Sequence[LiveObject]) -> datetime | None:
@@ -74,13 +74,15 @@ def _readable_since(hpa: LiveObject, pods: Sequence[LiveObject]) -> datetime | N
     return latest((moment(hpa, "metadata", "creationTimestamp"), min(served, default=None)))
 
 
-def _of_live(state: WorkerState, wanted: Hpa, hpa: LiveObject, sample_is_due: Callable[[], bool]) -> ScalingState:
+def _of_live(
+    state: WorkerState, wanted: Hpa, metrics: Sequence[MetricSpec], hpa: LiveObject, sample_is_due: Callable[[], bool]
+) -> ScalingState:
     role = state.role
     able, active = condition(hpa, "AbleToScale"), condition(hpa, "ScalingActive")
     if able.get("status") == "False" and text(able, "reason").startswith("Failed"):
         return ScalingState(role, "False", Reason.METRIC_UNAVAILABLE, failure_words(able))
     if active.get("status") == "False":
-        return _inactive(state, wanted, active, sample_is_due)
+        return _inactive(state, wanted, metrics, active, sample_is_due)
     if active.get("status") != "True":
         return ScalingState(role, "Unknown", Reason.STARTING, "its autoscaler has not reported yet")
     limited = condition(hpa, "ScalingLimited")
@@ -90,7 +92,13 @@ def _of_live(state: WorkerState, wanted: Hpa, hpa: LiveObject, sample_is_due: Ca
     return ScalingState(role, "True", Reason.SCALING, f"scales {_range(wanted)}")
 
 
-def _inactive(state: WorkerState, wanted: Hpa, active: LiveObject, sample_is_due: Callable[[], bool]) -> ScalingState:
+def _inactive(
+    state: WorkerState,
+    wanted: Hpa,
+    metrics: Sequence[MetricSpec],
+    active: LiveObject,
+    sample_is_due: Callable[[], bool],
+) -> ScalingState:
     said = text(active, "message")
     if text(active, "reason") == "ScalingDisabled":
         return ScalingState(state.role, "False", Reason.SCALING_DISABLED, one_line(said))
@@ -102,7 +110,7 @@ def _inactive(state: WorkerState, wanted: Hpa, active: LiveObject, sample_is_due
         return ScalingState(state.role, "Unknown", Reason.STARTING, message)
     if no_sample and not sample_is_due():
         return ScalingState(state.role, "Unknown", Reason.STARTING, "waits for the first samples of its metric")
-    message = missing_metric_words(state.role, wanted.metrics or (), active, state.wanted)
+    message = missing_metric_words(state.role, metrics, active, state.wanted)
     return ScalingState(state.role, "False", Reason.METRIC_UNAVAILABLE, message)
 
 

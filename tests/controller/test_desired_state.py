@@ -223,12 +223,12 @@ def test_who_scales_by_himself_gets_everything_but_the_autoscaler(who: str) -> N
 def test_edges_are_told_to_report_often_where_something_depends_on_it(changes: dict[str, Any], often: bool) -> None:
     state = wanted(changes)
     names = {role: [one["name"] for one in pod(state, role)["containers"][0]["env"]] for role in Role}
-    assert ("LC_PERIOD" in names[Role.EDGE]) is often
-    assert "LC_PERIOD" not in names[Role.CLOUD]
+    assert ("SIGNAL_PERIOD" in names[Role.EDGE]) is often
+    assert "SIGNAL_PERIOD" not in names[Role.CLOUD]
 
 
 def test_a_period_of_the_templates_own_stays() -> None:
-    mine = [{"name": "c", "image": "i", "env": [{"name": "LC_PERIOD", "value": "20"}]}]
+    mine = [{"name": "c", "image": "i", "env": [{"name": "SIGNAL_PERIOD", "value": "20"}]}]
     state = wanted({"spec.edgeWorker.hpa": {**HPA, "scaleMetric": "demand"}, f"{EDGE_POD}.containers": mine})
     assert pod(state, Role.EDGE)["containers"][0]["env"][0] == mine[0]["env"][0]
 

@@ -132,5 +132,5 @@ def test_an_example_becomes_these_autoscalers(site: Site, name: str) -> None:
     edge = site.get("deployments", deployment_name(service, Role.EDGE))
     assert edge is not None
     variables = {one["name"] for one in edge["spec"]["template"]["spec"]["containers"][0]["env"]}
-    assert ("LC_PERIOD" in variables) is (name in REPORT_OFTEN)
+    assert ("SIGNAL_PERIOD" in variables) is (name in REPORT_OFTEN)
     site.kubectl("delete", SERVICES, service)

@@ -191,6 +191,7 @@ MISSING = {
         "unable to get metric rps : the server could not find the metric rps for pods",
         ["no value of rps since 2025-11-21T09:58:20Z; replicas hold at 3"],
     ),
+    "what kubernetes takes": (block(), "FailedGetResourceMetric", "it broke", ["no value of cpu since"]),
     "any of several": (
         block(CPU, container_metric("little-model")),
         "FailedGetResourceMetric",
