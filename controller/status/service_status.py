@@ -11,7 +11,8 @@ from controller.reasons import Reason
 from controller.status import conditions
 from controller.status.cause import Cause
 from controller.status.clock import Clock
-from controller.status.live import LiveObject, items, kept_time, rfc3339
+from controller.status.live import LiveObject, condition, items, kept_time, rfc3339
+from controller.status.missed_look import steadied
 from controller.status.observed import Observed
 from controller.status.reach_state import ReachState, reach_condition
 from controller.status.scaling_state import ScalingState, scaling_condition
@@ -102,7 +103,11 @@ def _worker(role: Role, view: ServiceView, clock: Clock) -> WorkerState:
 def _scaling(state: WorkerState, view: ServiceView, clock: Clock) -> ScalingState | None:
     if view.service is None:
         return None
-    return scaling_condition(state, view.service, view.observed, clock, view.scaling_problems.get(state.role))
+    found = scaling_condition(state, view.service, view.observed, clock, view.scaling_problems.get(state.role))
+    if found is None:
+        return None
+    before = condition({"status": view.previous}, conditions.SCALING_TYPES[state.role])
+    return steadied(found, before, view.generation, view.observed.hpas.get(state.role), clock)
 
 
 def _reach(view: ServiceView, clock: Clock) -> ReachState | None:

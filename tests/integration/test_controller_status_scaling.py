@@ -55,7 +55,8 @@ def test_the_autoscaler_scales_up_reaches_its_limit_and_loses_its_metric(played_
 
     for pod in (first, second):
         forget_cpu(helmet.cluster, pod)
-    helmet.wait_for("EdgeScaling", "MetricUnavailable", "FailedGetResourceMetric", "`kubectl top pods` must show")
+    words = ("no value of cpu since ", "replicas hold at 2", "FailedGetResourceMetric", "`kubectl top pods` must show")
+    helmet.wait_for("EdgeScaling", "MetricUnavailable", *words, seconds=60)  # one missed look would not be told
     assert (helmet.status()["phase"], helmet.status()["conditions"][-1]["type"]) == ("Degraded", "Running")
     for pod in (first, second):
         write_cpu(helmet.cluster, pod, "900m")
