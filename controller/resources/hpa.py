@@ -11,7 +11,7 @@ from sedna_py.api.joint_inference_service import JointInferenceService
 
 
 def autoscaler(service: JointInferenceService, role: Role, block: Hpa) -> Child:
-    """Return the autoscaler of a worker's Deployment; `block` is passed on as it was written."""
+    """Return the autoscaler of a worker's Deployment; `block` has fields of autoscaling/v2 only and is passed on as it is."""
     target = {
         "apiVersion": ChildKind.DEPLOYMENT.api_version,
         "kind": ChildKind.DEPLOYMENT.kind,
@@ -23,6 +23,6 @@ def autoscaler(service: JointInferenceService, role: Role, block: Hpa) -> Child:
         "metadata": child_metadata(
             service, hpa_name(service.name, role), labels(service.name, owner_uid(service), role)
         ),
-        "spec": {"scaleTargetRef": target, **as_written(block), **({"minReplicas": 1} if block.fewest == 0 else {})},
+        "spec": {"scaleTargetRef": target, **as_written(block)},
     }
     return Child(ChildKind.HPA, role, manifest)
