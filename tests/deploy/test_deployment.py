@@ -128,7 +128,10 @@ def test_one_team_is_served_in_its_own_namespace_only():
 def test_the_optional_network_policy_leaves_open_what_the_controller_needs():
     spec = manifest("NetworkPolicy", "sedna-controller", "network-policy")["spec"]
     assert spec["podSelector"]["matchLabels"].items() <= LABELS.items()
-    assert [port["port"] for rule in spec["ingress"] for port in rule["ports"]] == [9100, PORTS["metrics-api"]]
+    taken = [port for rule in spec["ingress"] for port in rule["ports"]]
+    ports = ControllerSettings.from_environment({}).activator_range
+    stand_in = {"port": ports.start, "endPort": ports.stop - 1}
+    assert taken == [{"port": 9100}, stand_in, {"port": PORTS["metrics-api"]}]
     # The API server, the name under which kopf finds it, the other replica, and cloud workers.
     assert {port["port"] for rule in spec["egress"] for port in rule["ports"]} == {443, 6443, 53, 9100, BIG_MODEL_PORT}
     [workers] = [rule for rule in spec["egress"] if rule["ports"] == [{"port": BIG_MODEL_PORT}]]
