@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+UNSEEN: Final = "it stays awake, as its counters cannot be read"
 
 
 class Write(StrEnum):
@@ -21,7 +24,7 @@ class View:
 
     `replicas` None: there is no Deployment, or it is going. `settled`: exactly one pod is asked for, and it is there, of the
     newest template and ready. `wanted` is what the autoscaler asks for, None where it says nothing. `demand` tells who has asked
-    for the worker since it went to sleep, an empty text where nobody has.
+    for the worker since it went to sleep, an empty text where nobody has. `seen`: all its pods have said lately what they count.
     """
 
     may_sleep: bool
@@ -34,6 +37,7 @@ class View:
     idle_s: float
     window_s: float
     demand: str = ""
+    seen: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ def _awake_because(view: View) -> str:
         return view.demand
     if view.replicas != 1 or not view.settled:
         return "it has more than one pod, or they change"
+    if not view.seen:
+        return UNSEEN
     if view.wanted is None or view.wanted > 1:
         return "its autoscaler does not ask for the least"
     return "" if view.idle_s >= view.window_s else "it has been asked just now"

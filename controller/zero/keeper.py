@@ -22,11 +22,11 @@ from controller.status.live import block
 from controller.store import ServiceKey, Store
 from controller.zero import marks
 from controller.zero.activator import Activator, NoPortLeft
-from controller.zero.decision import Decision, View, Write, decide
+from controller.zero.decision import UNSEEN, Decision, View, Write, decide
 from controller.zero.endpoint_slice import API, PLURAL, SELECTOR, can_be_an_endpoint, endpoint_slice
 from controller.zero.quiet import Quiet
 from controller.zero.worker_view import ready_pods, settled, wanted_by_autoscaler
-from sedna_py.api.child_names import Role, activator_slice_name, deployment_name, hpa_name
+from sedna_py.api.child_names import BIG_MODEL_PORT, Role, activator_slice_name, deployment_name, hpa_name
 from sedna_py.api.joint_inference_service import JointInferenceService
 from sedna_py.autoscaling.scale_to_zero import idle_window_s, may_sleep
 from sedna_py.autoscaling.snapshot import Snapshot
@@ -45,6 +45,9 @@ RENEW_S: Final = 60.0
 LINGER_S: Final = 5.0
 """For so long a port stays open after its slice has gone: nodes need a moment to hear of it."""
 
+UNSEEN_S: Final = 60.0
+"""After so long it is said of a worker that its counters cannot be read."""
+
 AT_ONCE: Final = 8
 
 Latest = Callable[[str], Snapshot | None]
@@ -62,6 +65,7 @@ class _Worker:
     has_slice: bool = True  # as an earlier leader may have made one
     applied_at: float = float("-inf")  # by this one
     leaves_at: float | None = None  # when the port is closed
+    unseen_since: float | None = None
     said: str = ""
 
 
@@ -189,6 +193,7 @@ class Keeper:
         now = time.monotonic()
         deployment = self._deployment(key, worker.uid)
         decision = decide(self._view(key, worker, deployment, now))
+        self._note_unseen(key, worker, decision, now)
         try:
             await self._act(key, worker, deployment, decision)
         except (Conflict, NotFound):
@@ -217,6 +222,7 @@ class Keeper:
             # Not as it was parsed: an annotation changes without a new generation.
             window_s=idle_window_s(block(service, "metadata", "annotations")),
             demand=worker.demand,
+            seen=worker.quiet.is_known,
         )
 
     async def _act(self, key: ServiceKey, worker: _Worker, deployment: Object | None, decision: Decision) -> None:
@@ -301,6 +307,17 @@ class Keeper:
         if what != worker.said:
             _log.log(logging.WARNING if failed else logging.INFO, "%s: cloud worker: %s", key, what)
         worker.said = what
+
+    def _note_unseen(self, key: ServiceKey, worker: _Worker, decision: Decision, now: float) -> None:
+        """Say of a worker that could sleep but for its counters, once it has been so for a while."""
+        if decision.why != UNSEEN:
+            worker.unseen_since = None
+            return
+        worker.unseen_since = worker.unseen_since if worker.unseen_since is not None else now
+        if now - worker.unseen_since >= UNSEEN_S:
+            self._say(
+                key, worker, f"{UNSEEN}; GET /metrics on port {BIG_MODEL_PORT} of its pods must have them", failed=True
+            )
 
     def _say_unreachable(self) -> None:
         if not self._unreachable_said:

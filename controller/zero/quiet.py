@@ -63,6 +63,11 @@ class Quiet:
             self._since = now
         self._pods = counted
 
+    @property
+    def is_known(self) -> bool:
+        """Whether all its pods could be read at the last look."""
+        return self._since is not None
+
     def idle_s(self, now: float) -> float:
         """Return for how many seconds nobody has asked, 0 where that is not known."""
         if self._since is None:

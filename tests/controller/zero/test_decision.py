@@ -44,6 +44,7 @@ def test_the_last_pod_of_an_idle_worker_goes_and_somebody_stands_in_for_it() -> 
         {"replicas": 2},
         {"settled": False},
         {"demand": "a request has come"},
+        {"seen": False},
     ],
     ids=lambda change: next(iter(change)),
 )

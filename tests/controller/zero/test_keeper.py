@@ -348,6 +348,21 @@ def test_without_fresh_readings_it_stays_awake(monkeypatch: pytest.MonkeyPatch) 
     play(monkeypatch, scenario)
 
 
+def test_a_worker_whose_counters_nobody_can_read_is_named_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.pods("p-1")
+        monkeypatch.setattr(stage.keeper, "_latest", lambda _: None)
+        await stage.passes(module.UNSEEN_S - 2)
+        assert "counters" not in caplog.text
+        await stage.passes(60)
+        assert stage.replicas == 1
+        assert caplog.text.count("its counters cannot be read; GET /metrics on port 5000") == 1
+
+    play(monkeypatch, scenario)
+
+
 @pytest.mark.parametrize("wanted", [0, 2])
 def test_an_autoscaler_that_wants_more_or_says_nothing_keeps_it_awake(
     monkeypatch: pytest.MonkeyPatch, wanted: int
