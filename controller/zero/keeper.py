@@ -67,6 +67,8 @@ class _Worker:
     leaves_at: float | None = None  # when the port is closed
     unseen_since: float | None = None
     said: str = ""
+    looking: asyncio.Task[None] | None = None
+    changed: bool = False  # since it was looked at last
 
 
 class Keeper:
@@ -111,7 +113,7 @@ class Keeper:
                 return
             known = self._workers[key] = _Worker(uid, allowed)
         known.may_sleep = allowed
-        self._poked.set()
+        self._poke(known)
 
     def forget(self, key: ServiceKey) -> None:
         """Forget a service that is gone; its slice goes with it."""
@@ -120,8 +122,9 @@ class Keeper:
 
     def changed(self, key: ServiceKey) -> None:
         """Look at a service soon, as something of it has changed."""
-        if key in self._workers:
-            self._poked.set()
+        worker = self._workers.get(key)
+        if worker is not None:
+            self._poke(worker)
 
     def asked(self, key: ServiceKey) -> None:
         """Note a request that came while the worker slept."""
@@ -148,34 +151,51 @@ class Keeper:
         if worker is not None:
             worker.demand = worker.demand or why
             worker.quiet.disturbed(time.monotonic())
-            self._poked.set()
+            self._poke(worker)
 
     # what it does
 
     async def run(self, namespaces: tuple[str, ...]) -> None:
         """Look after them for ever; `namespaces` are those that are served, none means all."""
-        await self._remove_strays(namespaces)
-        while True:
-            self._poked.clear()
-            await asyncio.gather(*(self._look(key, worker) for key, worker in list(self._workers.items())))
-            await asyncio.sleep(LEAST_PAUSE_S)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
-                    await self._poked.wait()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._remove_strays(namespaces))
+            while True:
+                self._poked.clear()
+                for key, worker in list(self._workers.items()):
+                    # One by itself: a request that takes long holds up none of the others.
+                    if worker.looking is None or worker.looking.done():
+                        worker.changed = False
+                        worker.looking = tasks.create_task(self._look(key, worker))
+                        worker.looking.add_done_callback(lambda _, worker=worker: self._looked(worker))  # type: ignore[misc]
+                await asyncio.sleep(LEAST_PAUSE_S)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await self._poked.wait()
+
+    def _looked(self, worker: _Worker) -> None:
+        if worker.changed:  # while it was looked at
+            self._poked.set()
+
+    def _poke(self, worker: _Worker) -> None:
+        worker.changed = True
+        self._poked.set()
 
     async def stop(self) -> None:
         """Close the ports. Whoever leads next stands in from then on."""
         await self._activator.stop()
 
     async def _remove_strays(self, namespaces: tuple[str, ...]) -> None:
-        """Delete slices that an earlier leader has left to services that do not sleep any more."""
+        """Delete slices that an earlier leader has left to services that may not sleep any more."""
+        said = ""
         while True:
             try:
                 for namespace in namespaces or (None,):
                     for found in await self._cluster.list_objects(API, PLURAL, namespace, SELECTOR):
                         await self._remove_if_stray(found)
             except ClusterError as failure:
-                _log.info("the slices of sleeping cloud workers cannot be looked through yet: %s", failure)
+                if said != str(failure):
+                    _log.info("the slices of sleeping cloud workers cannot be looked through yet: %s", failure)
+                said = str(failure)
                 await asyncio.sleep(LOOK_S)
             else:
                 return
@@ -184,6 +204,8 @@ class Keeper:
         metadata = found["metadata"]
         owner = next((one.get("uid") for one in metadata.get("ownerReferences") or ()), None)
         key = self._store.service_of_uid(owner)
+        if key in self._workers:
+            return  # it is looked after
         deployment = self._deployment(key, owner or "") if key is not None else None
         if deployment is not None and (marks.asleep_since(deployment) or marks.woken_at(deployment)):
             return
@@ -191,14 +213,18 @@ class Keeper:
 
     async def _look(self, key: ServiceKey, worker: _Worker) -> None:
         now = time.monotonic()
-        deployment = self._deployment(key, worker.uid)
-        decision = decide(self._view(key, worker, deployment, now))
-        self._note_unseen(key, worker, decision, now)
         try:
+            deployment = self._deployment(key, worker.uid)
+            decision = decide(self._view(key, worker, deployment, now))
+            self._note_unseen(key, worker, decision, now)
             await self._act(key, worker, deployment, decision)
         except (Conflict, NotFound):
-            await self._read_again(key)
-        except (ClusterError, NoPortLeft) as failure:
+            await self._read_again(key, worker)
+        except NoPortLeft as failure:
+            self._say(key, worker, str(failure), failed=True)
+            if deployment is not None and not marks.wanted_replicas(deployment):
+                self._demand(key, "nobody can stand in for it")
+        except ClusterError as failure:
             self._say(key, worker, f"{type(failure).__name__}: {failure}", failed=True)
         except Exception:  # noqa: BLE001 - a defect with one service must not keep the others asleep
             _log.exception("%s: unexpected error about its sleep", key)
@@ -286,14 +312,14 @@ class Keeper:
             self._activator.close(key)
             worker.leaves_at = None
 
-    async def _read_again(self, key: ServiceKey) -> None:
+    async def _read_again(self, key: ServiceKey, worker: _Worker) -> None:
         """Learn what the Deployment is now, as its event may still be on the way."""
         child = ChildKey(ChildKind.DEPLOYMENT, deployment_name(key.name, Role.CLOUD))
         with suppress(ClusterError):
             found = await self._cluster.get_child(key.namespace, child)
             if found is not None:
                 self._store.put_child(ChildKind.DEPLOYMENT, found)
-            self._poked.set()
+            self._poke(worker)
 
     def _deployment(self, key: ServiceKey, uid: str) -> Object | None:
         child = ChildKey(ChildKind.DEPLOYMENT, deployment_name(key.name, Role.CLOUD))

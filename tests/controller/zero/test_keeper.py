@@ -195,7 +195,8 @@ class Stage:
         wanted = self.rounds + 3
         async with asyncio.timeout(5):
             while self.keeper._workers and self.rounds < wanted:
-                self.keeper._poked.set()
+                for worker in self.keeper._workers.values():
+                    self.keeper._poke(worker)
                 await asyncio.sleep(0)
         self.deliver()
 
@@ -597,6 +598,42 @@ def test_where_no_service_can_lead_to_the_controller_nobody_sleeps_and_who_does_
     play(monkeypatch, before, after)
 
 
+def test_one_that_sleeps_where_no_port_is_left_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when there are fewer ports than there were."""
+
+    async def before(stage: Stage) -> None:
+        await stage.falls_asleep()
+
+    async def after(stage: Stage) -> None:
+        stage.activator.full = True
+        stage.activator.ports.clear()
+        await until(lambda: stage.replicas == 1)
+
+    play(monkeypatch, before, after)
+
+
+def test_a_request_that_takes_long_holds_up_no_other_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.falls_asleep()
+        slow = ServiceKey("shop", "slow")
+        stage.keeper._workers[slow] = replace(stage.keeper._workers[KEY], looking=None)
+        real, held = stage.keeper._act, asyncio.Event()
+
+        async def act(key: ServiceKey, *rest: Any) -> None:
+            if key == slow:
+                await held.wait()
+            await real(key, *rest)
+
+        monkeypatch.setattr(stage.keeper, "_act", act)
+        await stage.passes(1)
+        stage.keeper.asked(KEY)
+        await until(lambda: stage.replicas == 1)
+        del stage.keeper._workers[slow]
+        held.set()
+
+    play(monkeypatch, scenario)
+
+
 def test_a_service_that_is_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(stage: Stage) -> None:
         await stage.falls_asleep()
@@ -615,7 +652,7 @@ def test_one_service_that_breaks_does_not_keep_the_others_asleep(
     async def scenario(stage: Stage) -> None:
         await stage.falls_asleep()
         broken = ServiceKey("shop", "broken")
-        stage.keeper._workers[broken] = replace(stage.keeper._workers[KEY])
+        stage.keeper._workers[broken] = replace(stage.keeper._workers[KEY], looking=None)
         real = stage.keeper._act
 
         async def act(key: ServiceKey, *rest: Any) -> None:
