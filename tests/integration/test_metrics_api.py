@@ -278,7 +278,7 @@ def test_the_early_warning_is_a_metric_of_the_service(api, controllers, helmet, 
     path = f"{ROOT}/namespaces/{helmet.namespace}/{SERVICES}/helmet/{names.SIGNAL_EXPECTED_CLOUD_LOAD}"
     assert api.status(path) == 404
     workers.put_load(0.5)  # each of its requests takes 0.1 s of its one stream
-    [edge] = helmet.kubelet.pods(helmet.edge)
+    [edge] = helmet.wait_for_pods(helmet.edge, 1)
     name = edge["metadata"]["name"]
     counted = replace(PlayedWorker("").count(), latency=(), hard=0.0)
     begun = time.monotonic()
