@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from sedna_py.protocol.reported_signals import write_signals
 from tests.cluster.binaries import Binaries
 from tests.cluster.control_plane import ControlPlane, free_port
 from tests.cluster.errors import KubectlError
+from tests.cluster.pki import Authority, KeyPair, Subject
 from tests.integration.controller_process import serves_our_kinds, wait_until
 from tests.integration.played_kubelet import PlayedKubelet
 from tests.integration.played_workers import PlayedWorker, PlayedWorkers, send
@@ -188,18 +190,12 @@ def test_everybody_finds_it_and_reads_values(api, controllers, helmet, workers):
     ):
         [item] = api.get(path)["items"]
         assert item["describedObject"]["name"] == name
-        assert time.time() - _epoch(item["timestamp"]) < 6
+        assert time.time() - datetime.fromisoformat(item["timestamp"]).timestamp() < 6
     assert api.status(f"{ROOT}/namespaces/{helmet.namespace}/pods/*/{names.SIGNAL_RPS}?labelSelector=a=b") == 404
     for metric in EDGE_METRICS:
         assert api.status(f"{ROOT}/namespaces/{helmet.namespace}/pods/*/{metric}") == 404
     with pytest.raises(KubectlError, match="could not find the metric sedna_nothing for pods"):
         api.get(f"{ROOT}/namespaces/{helmet.namespace}/pods/*/sedna_nothing")
-
-
-def _epoch(text: str) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(text).timestamp()
 
 
 def test_the_autoscaler_makes_as_many_pods_as_the_load_wants_and_holds_them_without_values(
@@ -312,7 +308,11 @@ def test_who_is_not_known_or_has_no_right_gets_nothing(api, plane, controllers):
     with pytest.raises(KubectlError, match="Forbidden"):
         plane.kubectl("get", "--raw", path, kubeconfig=poor)
     token = plane.kubectl("create", "token", "nobody", "-n", "default").strip()
-    viewer = plane.kubectl("create", "token", "viewer", "-n", "default").strip() if _made_viewer(plane) else ""
+    plane.kubectl("create", "serviceaccount", "viewer", "-n", "default")
+    plane.kubectl(
+        "create", "rolebinding", "viewer", "--clusterrole=view", "--serviceaccount=default:viewer", "-n", "default"
+    )
+    viewer = plane.kubectl("create", "token", "viewer", "-n", "default").strip()
     spoofed = {"X-Remote-User": "system:admin", "X-Remote-Group": "system:masters"}
     authority, client = plane.layout.front_proxy
     for headers, status in (
@@ -332,17 +332,7 @@ def test_who_is_not_known_or_has_no_right_gets_nothing(api, plane, controllers):
         api.direct(path, headers=spoofed, certificate=_forged(authority.certificate.parent.parent / "forged"))
 
 
-def _made_viewer(plane: ControlPlane) -> bool:
-    plane.kubectl("create", "serviceaccount", "viewer", "-n", "default")
-    plane.kubectl(
-        "create", "rolebinding", "viewer", "--clusterrole=view", "--serviceaccount=default:viewer", "-n", "default"
-    )
-    return True
-
-
-def _forged(folder: Path) -> Any:
-    from tests.cluster.pki import Authority, Subject
-
+def _forged(folder: Path) -> KeyPair:
     return Authority.create(folder, "front-proxy-ca").issue("client", Subject("front-proxy-client"))
 
 
@@ -369,6 +359,7 @@ def test_the_api_moves_with_the_leader_and_hardly_anybody_notices(api, controlle
     seconds_until(lambda: len(api.values(helmet.namespace)) == 1, "a value, by the first", 15)
     print(f"handed_over_with_values {time.monotonic() - begun:.1f} s")
     assert api.cluster.get(SLICE)["ports"][0]["port"] == before
+    standby.stop()
     standby.start()
 
 
