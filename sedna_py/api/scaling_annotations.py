@@ -113,6 +113,8 @@ def _read(written: Mapping[str, str]) -> tuple[ScalingAnnotations, dict[str, str
 
     metric: ScaleMetric | None = taken(METRIC, _metric(written.get(METRIC), has_target=TARGET in written))
     target = taken(TARGET, _target(written.get(TARGET), metric))
+    if metric is None and METRIC in written:
+        target = None  # of a metric that is left out
     if target is None and metric in METRICS_WITHOUT_DEFAULT:
         metric = None  # its target has a finding
     found = ScalingAnnotations(

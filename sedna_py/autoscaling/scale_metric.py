@@ -115,6 +115,14 @@ def metric_specs(service: JointInferenceService, role: Role) -> list[MetricSpec]
     return [*(metrics or [_utilization("cpu", DEFAULT_CPU_PERCENT)]), _expected_load(service.name, warning)]
 
 
+def utilization_metrics(service: JointInferenceService, role: Role) -> list[tuple[str, str | None]]:
+    """Return (resource, container or None for all) of each metric of the autoscaler that is a share of the requests."""
+    if autoscaler_class(service, role) != "hpa":
+        return []
+    metrics = metric_specs(service, role) or [_utilization("cpu", DEFAULT_CPU_PERCENT)]
+    return list(dict.fromkeys(found for metric in metrics if (found := _relative(metric)) is not None))
+
+
 def signal_targets(service: JointInferenceService, role: Role) -> dict[str, float]:
     """Return SIGNAL_* -> mean of a pod to aim at, in the signal's own unit, of each signal of pods that the worker scales by.
 
@@ -197,6 +205,15 @@ def _metric_spec(wanted: Goal) -> MetricSpec:
 def _utilization(resource: str, percent: float) -> MetricSpec:
     target = {"type": "Utilization", "averageUtilization": round(percent)}
     return _spec({"type": "Resource", "resource": {"name": resource, "target": target}})
+
+
+def _relative(metric: MetricSpec) -> tuple[str, str | None] | None:
+    if metric.resource is not None and metric.resource.target.average_utilization is not None:
+        return metric.resource.name, None
+    source = metric.container_resource
+    if source is not None and source.target.average_utilization is not None:
+        return source.name, source.container
+    return None
 
 
 def _expected_load(service: str, share: float) -> MetricSpec:

@@ -120,6 +120,8 @@ def test_default_of_concurrency_is_a_share_of_what_a_pod_takes() -> None:
         ({METRIC: "latency", TARGET: "0.5"}, {}, None),
         ({METRIC: "cpu", TARGET: "0.5"}, {}, Goal("cpu", 80.0)),
         ({METRIC: "qps", TARGET: "x"}, {}, None),
+        ({METRIC: "qps", TARGET: "5"}, {}, None),
+        ({METRIC: "qps", TARGET: "5"}, {"scaleMetric": "streams"}, Goal("streams", 1.0)),
         # a field wins
         ({METRIC: "rps", TARGET: "50"}, {"scaleMetric": "rps", "scaleTarget": 20}, Goal("rps", 20.0)),
         ({METRIC: "rps", TARGET: "50"}, {"scaleMetric": "rps"}, Goal("rps", 50.0)),
