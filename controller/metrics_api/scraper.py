@@ -121,7 +121,10 @@ class Scraper:
         try:
             turn, due = 0, self._clock()
             while True:
-                self._turn(self._slots[turn])
+                try:
+                    self._turn(self._slots[turn])
+                except Exception:  # noqa: BLE001 - a defect with one pod must not end the others' values
+                    _log.exception("reading workers: unexpected error")
                 turn = (turn + 1) % SLOTS
                 # A process that was held up does not make up for what it has missed.
                 due = max(due + SLOT_S, self._clock() - SLOT_S)
