@@ -53,13 +53,19 @@ class History:
         while len(self._older) > 1 and snapshot.at - self._older[1].at >= window_s:
             self._older.popleft()
 
+    def until(self, moment: float) -> Snapshot | None:
+        """Return the newest reading that was taken at that moment of our clock or before it; None where all are newer."""
+        latest = self.latest
+        if latest is None or self.taken_at <= moment:
+            return latest
+        moment -= self.taken_at - latest.at  # into the worker's clock
+        return next((reading for reading in reversed(self._recent) if reading.at <= moment), None)
+
     def since(self, moment: float) -> Snapshot | None:
-        """Return the newest reading that is at least that old, else the oldest; None where there is no earlier one."""
-        latest, found = self.latest, None
+        """Return the newest reading that is at least that old, else the oldest; `moment` is of the worker's clock."""
+        found = None
         for readings in (self._recent, self._older):
             for reading in reversed(readings):
-                if reading is latest:
-                    continue
                 found = reading
                 if reading.at <= moment:
                     return found

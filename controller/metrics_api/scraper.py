@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 from controller.metrics_api.scrape_connection import ScrapeConnection, ScrapeFailure
-from controller.metrics_api.worker_pods import WorkerPod
+from controller.metrics_api.worker_pods import WorkerKey, WorkerPod
 from sedna_py.api.child_names import BIG_MODEL_PORT
 from sedna_py.protocol.reported_signals import SIGNALS_PATH
 
@@ -27,6 +27,9 @@ SLOT_S: Final = 0.05
 SLOTS: Final = round(INTERVAL_S / SLOT_S)
 MOST_PODS: Final = 4096
 """Pods beyond these are not read, which the log says once."""
+
+MOST_AT_ONCE: Final = 128
+"""Pods of one slot; those beyond have the next one, SLOT_S later."""
 
 PATHS: Final = (SIGNALS_PATH, "/metrics")
 """A worker of ours answers the first; somebody's own may have the counters on its page for Prometheus only."""
@@ -88,6 +91,7 @@ class Scraper:
         self._clock = clock
         self._slots = [_Slot() for _ in range(SLOTS)]
         self._slot_of: dict[str, _Slot] = {}
+        self._first: dict[WorkerKey, int] = {}
         self._said_too_many = False
 
     def __len__(self) -> int:
@@ -96,18 +100,20 @@ class Scraper:
 
     def follow(self, pods: Iterable[WorkerPod]) -> None:
         """Read these pods from now on, and no others."""
-        wanted = {pod.uid: pod.address for pod in pods if pod.address}
+        wanted = {pod.uid: pod for pod in pods if pod.address}
         if len(wanted) > MOST_PODS and not self._said_too_many:
             _log.warning("%d cloud worker pods; only %d are read for metrics", len(wanted), MOST_PODS)
             self._said_too_many = True
         for uid, slot in list(self._slot_of.items()):
-            if wanted.get(uid) != slot.targets[uid].address:
+            if uid not in wanted or wanted[uid].address != slot.targets[uid].address:
                 slot.targets.pop(uid).close()
                 del self._slot_of[uid]
-        for uid, address in wanted.items():
+        kept = {pod.worker for pod in wanted.values()}
+        self._first = {worker: first for worker, first in self._first.items() if worker in kept}
+        for uid, pod in wanted.items():
             if uid not in self._slot_of and len(self._slot_of) < MOST_PODS:
-                slot = self._emptiest()
-                slot.targets[uid] = _Target(uid, address, self._port)
+                slot = self._place(pod.worker)
+                slot.targets[uid] = _Target(uid, pod.address, self._port)
                 self._slot_of[uid] = slot
 
     async def run(self) -> None:
@@ -115,7 +121,10 @@ class Scraper:
         try:
             turn, due = 0, self._clock()
             while True:
-                self._turn(self._slots[turn])
+                try:
+                    self._turn(self._slots[turn])
+                except Exception:  # noqa: BLE001 - a defect with one pod must not end the others' values
+                    _log.exception("reading workers: unexpected error")
                 turn = (turn + 1) % SLOTS
                 # A process that was held up does not make up for what it has missed.
                 due = max(due + SLOT_S, self._clock() - SLOT_S)
@@ -131,9 +140,15 @@ class Scraper:
             slot.targets.clear()
         self._slot_of.clear()
 
-    def _emptiest(self) -> _Slot:
-        least = min(len(slot.targets) for slot in self._slots)
-        return random.choice([slot for slot in self._slots if len(slot.targets) == least])
+    def _place(self, worker: WorkerKey) -> _Slot:
+        """Return the slot for another pod of a worker, whose pods are read together so that their sum is of one moment."""
+        first = self._first.get(worker)
+        if first is None:
+            least = min(len(slot.targets) for slot in self._slots)
+            emptiest = [number for number, slot in enumerate(self._slots) if len(slot.targets) == least]
+            first = self._first[worker] = random.choice(emptiest)
+        behind = (self._slots[(first + number) % SLOTS] for number in range(SLOTS))
+        return next((slot for slot in behind if len(slot.targets) < MOST_AT_ONCE), self._slots[first])
 
     def _turn(self, slot: _Slot) -> None:
         now = self._clock()

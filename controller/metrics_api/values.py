@@ -27,6 +27,9 @@ FRESH_S: Final = 5.0
 EARLY_S: Final = 10.0
 """The window of the early warning: two reports at least, and no longer than that."""
 
+TOGETHER_S: Final = 0.5
+"""Readings of one worker's pods that are no further apart are of one moment."""
+
 MEASURE_S: Final = 6.0
 """Between two measurements of how long a request takes, which changes slowly."""
 
@@ -147,10 +150,14 @@ class Values:
         target = worker.wish.targets.get(metric)
         if not stable or target is None:
             return stable
-        panic = self._means(worker, metric, now, worker.windows.panic_s)
+        # Sums are of one moment: work that moves from one pod to another is else counted twice for a while.
+        until = min(value.at for value in stable.values()) + TOGETHER_S
+        together = all(value.at <= until for value in stable.values())
+        same = stable if together else self._means(worker, metric, now, worker.windows.stable_s, until)
+        panic = self._means(worker, metric, now, worker.windows.panic_s, until)
         state = worker.panics.setdefault(metric, PanicState(worker.windows))
         ready = sum(pod.ready for pod in worker.pods.values())
-        totals = _total(metric, stable), _total(metric, panic)
+        totals = _total(metric, same), _total(metric, panic)
         return _shared_out(stable, state.served(now, *totals, ready, target))
 
     def expected_load(self, service: ServiceKey, now: float) -> Value | None:
@@ -173,10 +180,13 @@ class Values:
         load = sum(rate.value for rate in rates) * measured.service_s / measured.streams
         return Value(min(load, MOST), max(rate.at for rate in rates), max(rate.span_s for rate in rates))
 
-    def _means(self, worker: _Worker, metric: str, now: float, window_s: float) -> dict[str, Value]:
+    def _means(
+        self, worker: _Worker, metric: str, now: float, window_s: float, until: float = math.inf
+    ) -> dict[str, Value]:
+        """Return the means of ready pods over the window that ends with their last reading, or the last one until then."""
         found: dict[str, Value] = {}
         for uid, pod in worker.pods.items():
-            pair = self._pair(pod, now, window_s) if pod.ready else None
+            pair = self._pair(pod, now, window_s, until) if pod.ready else None
             if pair is None:
                 continue
             value = signals(*pair).get(metric)
@@ -185,13 +195,15 @@ class Values:
                 found[uid] = Value(value, self._histories[uid].taken_at, later.at - earlier.at)
         return found
 
-    def _pair(self, pod: WorkerPod, now: float, window_s: float) -> tuple[Snapshot, Snapshot] | None:
+    def _pair(
+        self, pod: WorkerPod, now: float, window_s: float, until: float = math.inf
+    ) -> tuple[Snapshot, Snapshot] | None:
         history = self._histories.get(pod.uid)
-        later = history.latest if history is not None else None
-        if history is None or later is None or now - history.taken_at > FRESH_S:
+        if history is None or now - history.taken_at > FRESH_S:
             return None
-        earlier = history.since(later.at - window_s)
-        return None if earlier is None else (earlier, later)
+        later = history.until(until)
+        earlier = history.since(later.at - window_s) if later is not None else None
+        return None if later is None or earlier is None or earlier.at >= later.at else (earlier, later)
 
     def _measure(self, key: WorkerKey, now: float) -> None:
         worker = self._workers[key]

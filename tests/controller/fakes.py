@@ -178,6 +178,10 @@ class FakeCluster:
         live.update(merged)
         return self._answer(f"scale {key}", self._changed(namespace, key, "MODIFIED"))
 
+    async def get_object(self, api_version: str, plural: str, namespace: str | None, name: str) -> Object | None:
+        await self._called(f"get {plural} {name}")
+        return self._answer(f"get {plural} {name}", self.others.get((plural, namespace or "", name)))
+
     async def apply_object(self, plural: str, namespace: str | None, manifest: Mapping[str, Any]) -> Object:
         name = manifest["metadata"]["name"]
         await self._called(f"apply {plural} {name}")
@@ -187,6 +191,15 @@ class FakeCluster:
     async def delete_named(self, api_version: str, plural: str, namespace: str, name: str) -> bool:
         await self._called(f"delete {plural} {name}")
         return self.others.pop((plural, namespace, name), None) is not None
+
+    async def delete_object(self, plural: str, namespace: str | None, found: Mapping[str, Any]) -> bool:
+        name = found["metadata"]["name"]
+        await self._called(f"delete {plural} {name}")
+        return self.others.pop((plural, namespace or "", name), None) is not None
+
+    async def review(self, group: str, plural: str, spec: Mapping[str, Any]) -> Object:
+        await self._called(f"review {plural}")
+        return {}
 
     async def delete_child(self, namespace: str, key: ChildKey, uid: str) -> bool:
         await self._called(f"delete {key}")

@@ -42,9 +42,9 @@ def test_lately_every_reading_is_kept():
 def test_a_young_worker_has_what_there_is():
     history = History()
     assert history.latest is None
-    assert history.since(0) is None
+    assert history.since(0) is history.until(0) is None
     history.add(reading(10), 10, 60)
-    assert history.since(0) is None
+    assert history.since(0) == reading(10)
     history.add(reading(12), 12, 60)
     assert history.since(-48) == reading(10)
 
@@ -53,7 +53,16 @@ def test_a_worker_that_began_anew_has_no_past():
     history = filled(20, 60)
     history.add(reading(22, began=2.0), 22, 60)
     assert len(history) == 1
-    assert history.since(0) is None
+    assert history.since(0) == history.latest
+
+
+def test_what_was_known_at_a_moment_of_our_clock():
+    history = History()
+    for at in (10.0, 12.0, 14.0):
+        history.add(reading(at), at + 1000, 60)
+    assert history.until(2000) == history.until(1014) == reading(14)
+    assert history.until(1013.9) == reading(12)
+    assert history.until(1009) is None
 
 
 def test_a_reading_that_is_not_newer_is_left_and_keeps_nothing_fresh():

@@ -159,6 +159,17 @@ def test_a_new_pod_does_not_count_the_work_of_others_twice():
     assert sum(played.served().values()) == pytest.approx(4.0, rel=0.05)
 
 
+def test_work_that_moves_to_another_pod_is_not_counted_twice_while_one_is_read_later():
+    played = Played(pod("a"))
+    played.values.want(CLOUD, wish(1.0))
+    played.play(70, "a", look=True, present_s=0.2)
+    played.play(10, "a", look=True, present_s=4.0)
+    played.see(pod("a"), pod("b"))
+    played.play(2, "b", present_s=2.0)
+    played.play(4, "b", look=True, present_s=2.0)  # a's page is late, its work is b's by now
+    assert sum(played.served().values()) == pytest.approx(4.0)
+
+
 def test_idle_pods_share_what_a_panic_holds_evenly():
     played = Played(pod("a"), pod("b"))
     played.values.want(CLOUD, wish(1.0))
