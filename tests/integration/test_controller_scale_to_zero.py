@@ -152,6 +152,7 @@ def night(plane: ControlPlane, kubelet: PlayedKubelet, tmp_path: Path) -> Iterat
                         "ACTIVATOR_PORT": str(PORTS[name]),
                         "ACTIVATOR_PORTS": "20",
                         "REPORT_INTERVAL_S": "0",
+                        "LEASE_DURATION_S": "4",
                     },
                 )
             )
@@ -230,7 +231,7 @@ def test_idle_it_has_no_pod_a_request_brings_one_back_and_the_autoscaler_goes_on
 def test_requests_keep_it_and_without_a_word_from_it_it_stays(night: Night) -> None:
     begun = night.worker.reads
     seconds_until(lambda: night.worker.reads > begun, "the counters to be read", SOON_S)
-    for turn in range(2 * WINDOW_S):
+    for turn in range(WINDOW_S):  # each look is two seconds after the one before
         night.worker.done = turn + 1
         begun = night.worker.reads
         seconds_until(lambda begun=begun: night.worker.reads > begun, "the next look", SOON_S)
