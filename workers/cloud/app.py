@@ -55,7 +55,7 @@ def create_app(
     """
     observers = (metrics.request_done, *observers)
     app = CloudApp()
-    budget = ByteBudget(BODIES_AT_ONCE * options.limits.max_body_bytes)
+    budget = ByteBudget(BODIES_AT_ONCE * options.limits.max_body_bytes, model.admission.refused_elsewhere)
     predict = Exchange(model, options.limits, SednaDialect(model), budget, observers)
     app.directs[options.predict_path.encode()] = predict
     app.include_router(sedna_routes(model, options, predict))
