@@ -274,12 +274,14 @@ def test_the_early_warning_is_a_metric_of_the_service(api, controllers, helmet, 
     path = f"{ROOT}/namespaces/{helmet.namespace}/{SERVICES}/helmet/{names.SIGNAL_EXPECTED_CLOUD_LOAD}"
     assert api.status(path) == 404
     workers.put_load(0.5)  # each of its requests takes 0.1 s of its one stream
-    [edge] = helmet.wait_for_pods(helmet.edge, 1)
-    name = edge["metadata"]["name"]
+    helmet.wait_for_pods(helmet.edge, 1)
     counted = replace(PlayedWorker("").count(), latency=(), hard=0.0)
     begun = time.monotonic()
+    [leader] = [one for one in controllers if one.leads()]
 
     def told() -> list[dict[str, Any]]:
+        """Let the edge's pod report, and return what is served."""
+        name = helmet.kubelet.pods(helmet.edge)[-1]["metadata"]["name"]  # another one once something scales by it
         since = time.monotonic() - begun
         signals = write_signals(replace(counted, at=counted.at + since, hard=20.0 * since))
         report = {
@@ -291,14 +293,23 @@ def test_the_early_warning_is_a_metric_of_the_service(api, controllers, helmet, 
             "status": "running",
             "ownerInfo": {"inferenceNumber": 1, "hardExampleNumber": 0, "uploadCloudRatio": 0, "signals": signals},
         }
-        leader = next(one for one in controllers if one.leads())
+        # Not httpx.post: it reads all authorities of the machine each time.
         url = f"http://127.0.0.1:{leader.port}/sedna/workers/{name}/info"
-        assert httpx.post(url, json=report, trust_env=False).is_success
+        assert api.cluster.http.post(url, json=report).is_success
         reply = api.cluster.http.get(path)
         return reply.json()["items"] if reply.is_success else []
 
     # 20 hard frames a second of 0.1 s each are two pods' worth.
     wait_until(lambda: [one["value"] for one in told()] in (["2"], ["1999m"], ["2001m"]), "the early warning")
+    # The autoscaler follows it, though the cloud's own metric asks for one pod only.
+    warning = {
+        "describedObject": {"apiVersion": "sedna.io/v1alpha1", "kind": "JointInferenceService", "name": "helmet"},
+        "metric": {"name": names.SIGNAL_EXPECTED_CLOUD_LOAD},
+        "target": {"type": "AverageValue", "averageValue": "1"},
+    }
+    both = [CONCURRENCY, {"type": "Object", "object": warning}]
+    helmet.patch({"cloudWorker": {"hpa": {"maxReplicas": 8, "metrics": both, "behavior": AT_ONCE}}})
+    wait_until(lambda: bool(told()) and len(helmet.kubelet.pods(helmet.cloud)) == 2, "a second pod", 45)
 
 
 def test_who_is_not_known_or_has_no_right_gets_nothing(api, plane, controllers):
