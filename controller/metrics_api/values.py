@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from controller.metrics_api.catalogue import ADDITIVE
@@ -124,9 +124,10 @@ class Values:
             self._histories.setdefault(uid, History()).add(snapshot, taken_at, self._workers[key].windows.stable_s)
 
     def latest(self, uid: str) -> Snapshot | None:
-        """Return the newest reading of a pod, however old; None where there is none."""
+        """Return the newest reading of a pod, however old, with our time of it; None where there is none."""
         history = self._histories.get(uid)
-        return history.latest if history is not None else None
+        newest = history.latest if history is not None else None
+        return replace(newest, at=history.taken_at) if history is not None and newest is not None else None
 
     def readings(self) -> int:
         """Return how many readings are kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,7 +10,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from sedna_py.api.child_names import BIG_MODEL_PORT
-from sedna_py.metrics import names
+from sedna_py.autoscaling.snapshot import Snapshot
+from sedna_py.protocol.reported_signals import SIGNALS_PATH, write_signals
 
 
 class PlayedWorker:
@@ -27,7 +29,7 @@ class PlayedWorker:
 
             def do_GET(self) -> None:
                 worker.reads += 1
-                body = worker.page().encode()
+                body = worker.page().encode() if self.path == SIGNALS_PATH else b""
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -51,14 +53,8 @@ class PlayedWorker:
         self._server.server_close()
 
     def page(self) -> str:
-        values = {
-            names.WORKER_BEGAN: self.began,
-            names.WORKER_OFFERED: self.done,
-            names.WORKER_DONE: self.done,
-            names.WORKER_DROPPED: 0,
-            names.WORKER_PRESENT_SECONDS: self.done / 10,
-            names.WORKER_WAITING_SECONDS: 0,
-            names.WORKER_BUSY_SECONDS: self.done / 10,
-            names.WORKER_STREAMS: 1,
-        }
-        return "".join(f"{name} {float(value)}\n" for name, value in values.items())
+        done, busy_s = float(self.done), self.done / 10
+        # Its clock is another machine's.
+        return json.dumps(
+            write_signals(Snapshot(time.monotonic() + 5000, self.began, done, done, 0.0, busy_s, 0.0, busy_s, 1.0))
+        )

@@ -24,6 +24,8 @@ from sedna_py.metrics import names
 from sedna_py.protocol.reported_signals import write_signals
 from tests.controller.fakes import FakeCluster, until
 from tests.controller.metrics_api.test_worker_pods import pod, store_with
+from tests.controller.one_service import helmet
+from tests.refused_documents import changed
 
 ALL = MetricPath("v1beta2", "shop", "pods", "*", names.SIGNAL_CONCURRENCY)
 LOAD = MetricPath("v1beta2", "shop", "jointinferenceservices.sedna.io", "helmet", names.SIGNAL_EXPECTED_CLOUD_LOAD)
@@ -143,6 +145,33 @@ def test_it_is_off_with_a_reason(settings, reason, caplog):
     site = play(scenario, at(1), **settings)
     if "namespaces" in settings:
         assert site.cluster.calls == []
+
+
+@pytest.mark.parametrize("settings", [{"metrics_api": False}, {"namespaces": ("shop",)}, {}])
+def test_a_worker_that_may_sleep_is_read_even_where_nobody_is_served_with_our_time_of_the_reading(settings):
+    """The clock of its counters is another machine's; that of `latest` decides whether it is known to be idle."""
+
+    async def scenario(site: Site) -> None:
+        block = {"minReplicas": 0, "maxReplicas": 3}
+        site.store.put_service(
+            changed(changed(helmet(), "spec.cloudWorker.hpa", block), "metadata.resourceVersion", "9")
+        )
+        await until(lambda: site.part.values.latest("uid-p1") is not None, 15)
+        newest = site.part.values.latest("uid-p1")
+        assert newest is not None
+        assert 0 <= time.monotonic() - newest.at < 10
+        assert site.part.values.latest("nobody") is None
+
+    play(scenario, at(1), **settings)
+
+
+def test_one_that_may_not_sleep_is_not_read_where_nobody_is_served():
+    async def scenario(site: Site) -> None:
+        await until(lambda: 'state="off"' in generate_latest(site.registry).decode())
+        site.part._look()
+        assert len(site.part.scraper) == 0
+
+    play(scenario, at(1), metrics_api=False)
 
 
 @pytest.mark.parametrize(

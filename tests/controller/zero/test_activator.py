@@ -13,7 +13,10 @@ from aiohttp import web
 
 from controller.store import ServiceKey
 from controller.zero.activator import Activator, ActivatorLimits, NoPortLeft
+from sedna_py.client.cloud_client import CloudClient
+from sedna_py.errors import CloudUnavailable
 from sedna_py.protocol.asleep import says_asleep
+from sedna_py.protocol.causes import OffloadCause
 
 HELMET, FACE = ServiceKey("shop", "helmet"), ServiceKey("shop", "face")
 BODY = b"\xff\xd8 a picture " * 20_000
@@ -163,3 +166,22 @@ def test_more_connections_than_it_may_hold_are_ended_and_the_others_go_on() -> N
             writer.close()
 
     play(scenario, limits=ActivatorLimits(connections=3))
+
+
+@pytest.mark.parametrize("model", ["", "big"], ids=["sedna", "open inference"])
+def test_our_client_hears_it_also_while_it_is_still_sending(model: str) -> None:
+    async def scenario(stage: Stage) -> None:
+        port = await stage.activator.open(HELMET)
+        body = b"\xff\xd8" + b"x" * 3_000_000
+        for _ in range(3):
+            client = CloudClient(f"http://127.0.0.1:{port}", model=model)
+            try:
+                with pytest.raises(CloudUnavailable) as caught:
+                    await client.predict(body, "image/jpeg")
+                assert caught.value.cause is OffloadCause.CLOUD_ASLEEP
+                assert client.asleep()
+            finally:
+                await client.aclose()
+        assert stage.asked == [HELMET] * 3
+
+    play(scenario)
