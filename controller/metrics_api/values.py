@@ -1,7 +1,7 @@
 """What is served: values of pods and services out of their workers' readings. No IO; the time is an argument.
 
-A pod's value is the mean over the stable window. Where the autoscaler has a target for it, the sum over the pods follows
-Knative's windows (sedna_py.autoscaling.windows) and each pod has its share of that sum.
+A pod's value is the mean over the stable window. Where the autoscaler has a target for it and the sum over the pods means
+something, the sum follows Knative's windows (sedna_py.autoscaling.windows) and each pod has its share of it.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Values:
     def look(self, now: float) -> None:
         """Let the panic windows see the moment: autoscalers ask too rarely for that."""
         for key, worker in self._workers.items():
-            for metric in worker.wish.targets:
+            for metric in ADDITIVE.intersection(worker.wish.targets):
                 self.pod_values(key, metric, now)
             if key.role is Role.CLOUD and now - worker.measured_at >= MEASURE_S:
                 worker.measured_at = now
@@ -149,7 +149,7 @@ class Values:
             return {}
         stable = self._means(worker, metric, now, worker.windows.stable_s)
         target = worker.wish.targets.get(metric)
-        if not stable or target is None:
+        if not stable or target is None or metric not in ADDITIVE:
             return stable
         # Sums are of one moment: work that moves from one pod to another is else counted twice for a while.
         until = min(value.at for value in stable.values()) + TOGETHER_S
@@ -158,8 +158,7 @@ class Values:
         panic = self._means(worker, metric, now, worker.windows.panic_s, until)
         state = worker.panics.setdefault(metric, PanicState(worker.windows))
         ready = sum(pod.ready for pod in worker.pods.values())
-        totals = _total(metric, same), _total(metric, panic)
-        return _shared_out(stable, state.served(now, *totals, ready, target))
+        return _shared_out(stable, state.served(now, _total(same), _total(panic), ready, target))
 
     def expected_load(self, service: ServiceKey, now: float) -> Value | None:
         """Return how many cloud pods' worth of work the edges' hard frames are; None while that cannot be told.
@@ -225,13 +224,8 @@ def _hard_rate(earlier: Snapshot, later: Snapshot) -> float | None:
     return (later.hard - earlier.hard) / (later.at - earlier.at)
 
 
-def _total(metric: str, values: Mapping[str, Value]) -> float:
-    """Return the sum over the pods.
-
-    Of what is additive a pod that is half as old as the oldest has half its weight: before that, others had its work.
-    """
-    if metric not in ADDITIVE:
-        return sum(value.value for value in values.values())
+def _total(values: Mapping[str, Value]) -> float:
+    """Return the sum over the pods; one that is half as old as the oldest has half its weight: others had its work before."""
     longest = max((value.span_s for value in values.values()), default=0.0)
     return sum(value.value * value.span_s / longest for value in values.values()) if longest > 0 else 0.0
 

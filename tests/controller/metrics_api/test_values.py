@@ -141,6 +141,15 @@ def test_a_panic_gives_nothing_back_until_it_is_over():
     assert sum(played.served().values()) == pytest.approx(0.0, abs=0.01)
 
 
+def test_what_does_not_add_up_over_pods_is_always_the_mean():
+    played = Played(pod("a"))
+    played.values.want(CLOUD, wish(0.1, names.SIGNAL_SCALE_RATIO))
+    played.play(70, "a", look=True, done=1.0, dropped=0.0)
+    played.play(8, "a", look=True, done=1.0, dropped=9.0)
+    # 60 s with 8 of them of 9 drops a second: (60 + 72) / 60
+    assert played.served(names.SIGNAL_SCALE_RATIO) == {"uid-a": pytest.approx(2.2)}
+
+
 def test_windows_are_the_services():
     played = Played(pod("a"))
     played.values.want(CLOUD, wish(1000.0, stable_s=6.0))
