@@ -196,8 +196,7 @@ class RunningService:
 
 def current_value(metric: Mapping[str, Any]) -> bool:
     """Return whether an autoscaler's metric has a value."""
-    block = next(value for key, value in metric.items() if key != "type")
-    return bool(block.get("current"))
+    return any(block.get("current") for key, block in metric.items() if key != "type")
 
 
 def quantity(text: str) -> float:

@@ -24,7 +24,7 @@ import pytest
 from sedna_py.metrics import names
 from tests.cluster.e2e_cluster import E2eCluster
 from tests.e2e.camera import encoded
-from tests.e2e.pods import samples
+from tests.e2e.pods import pods, samples
 from tests.e2e.running_sample import camera_answers, turn_camera
 from tests.e2e.scaled_services import ALL_HARD, CODE, POD_RATE, RunningService, Scaled, Seen, asked, report
 from tests.integration.controller_process import wait_until
@@ -118,6 +118,9 @@ def namespace(e2e_cluster: E2eCluster, installed_controller: None) -> Iterator[s
     kubectl = e2e_cluster.plane.kubectl
     kubectl("create", "configmap", "slow", "-n", name, f"--from-literal=slow.py={CODE}")
     yield name
+    kubectl("delete", "ji", "--all", "-n", name)
+    # A pod that is going when its node ends leaves its network device behind.
+    wait_until(lambda: not pods(e2e_cluster.plane, name, ""), "the services' pods to go", 120)
     e2e_cluster.plane.delete_namespace(name)
 
 
