@@ -76,7 +76,9 @@ class Scaled:
 
     def _edge(self) -> dict[str, Any]:
         port = self.edge_port or POD_HTTP_PORT
-        environment = {"video_url": self.video_url, "EDGE_HTTP_PORT": str(port), **self.edge_environment}
+        # The image is the helmet sample's, which writes its decisions to a folder of the node and lets its camera wait.
+        own = {"DECISIONS_FILE": "/tmp/decisions.jsonl", "BUFFER_POLICY": "auto", "BUFFER_FRAMES": "16"}
+        environment = {"video_url": self.video_url, "EDGE_HTTP_PORT": str(port), **own, **self.edge_environment}
         volumes = [{"name": "scratch", "hostPath": {"path": "/tmp", "type": "Directory"}}]
         worker: dict[str, Any] = {
             "model": {"name": f"{self.name}-little"},
