@@ -51,7 +51,6 @@ class Scaled:
     edge_hpa: Mapping[str, Any] | None = None
     video_url: str = QUIET
     annotations: Mapping[str, str] = field(default_factory=dict)
-    edge_environment: Mapping[str, str] = field(default_factory=dict)
     edge_filter: Mapping[str, Any] = field(default_factory=lambda: SOME_HARD)
     edge_port: int = (
         0  # of the edge node itself, where the worker's HTTP side is to be reached from outside; 0: in the pod
@@ -78,7 +77,7 @@ class Scaled:
         port = self.edge_port or POD_HTTP_PORT
         # The image is the helmet sample's, which writes its decisions to a folder of the node and lets its camera wait.
         own = {"DECISIONS_FILE": "/tmp/decisions.jsonl", "BUFFER_POLICY": "auto", "BUFFER_FRAMES": "16"}
-        environment = {"video_url": self.video_url, "EDGE_HTTP_PORT": str(port), **own, **self.edge_environment}
+        environment = {"video_url": self.video_url, "EDGE_HTTP_PORT": str(port), **own}
         volumes = [{"name": "scratch", "hostPath": {"path": "/tmp", "type": "Directory"}}]
         worker: dict[str, Any] = {
             "model": {"name": f"{self.name}-little"},
