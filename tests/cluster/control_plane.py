@@ -57,13 +57,18 @@ class ControlPlane:
         audit: bool = False,
         tied: bool = True,
         nodes: NodeAccess | None = None,
+        manager_options: Sequence[str] = (),
     ) -> None:
-        """Choose the port and the admin's token; nothing runs before `start`. With `audit`, writes are recorded."""
+        """Choose the port and the admin's token; nothing runs before `start`. With `audit`, writes are recorded.
+
+        `manager_options` come last on the controller manager's command line, so they win.
+        """
         self.layout = Layout(folder.absolute(), free_port())
         self._binaries = binaries
         self._audit = audit
         self._tied = tied
         self.nodes = nodes
+        self._manager_options = tuple(manager_options)
         self._tokens = {ADMIN: secrets.token_hex(16), CONTROLLER_MANAGER: secrets.token_hex(16)}
         self._children: dict[str, ChildProcess] = {}
         self._api: Api | None = None
@@ -100,7 +105,8 @@ class ControlPlane:
             self._start(ETCD, etcd_command(self._binaries, self.layout))
             self.start_api_server()
             self._write_kubeconfig(self.layout.controller_manager_kubeconfig, CONTROLLER_MANAGER)
-            self._start(MANAGER, controller_manager_command(self._binaries, self.layout))
+            command = controller_manager_command(self._binaries, self.layout)
+            self._start(MANAGER, [*command, *self._manager_options])
             self._wait_for_service_account("default")
         except BaseException:
             self.stop()

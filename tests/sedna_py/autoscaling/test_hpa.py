@@ -271,7 +271,7 @@ FREE_DOWN = direction(("Percent", 100, 15))
 class TestStabilization:
     def test_without_a_behavior_the_highest_of_five_minutes_counts_on_the_way_down(self):
         series = Series(4)
-        assert series.over((0, 8), (100, 2), (200, 5), (299, 1), (301, 1), (500, 1), (501, 1)) == [
+        assert series.over((0, 8), (100, 2), (200, 5), (299, 1), (301, 1), (499, 1), (501, 1)) == [
             8,
             8,
             8,
