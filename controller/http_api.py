@@ -193,7 +193,7 @@ class _ReportRoute:
             return await self._pass_on(request, report.worker, body)
         routed = route(report, self._hooks.service_of_pod)
         counted = routed is not None and self._hooks.accept(routed)
-        return _Answer(200, "OK", "accepted" if counted else "unrouted")
+        return _Answer(200, report.problem or "OK", "accepted" if counted else "unrouted")
 
     async def _read(self, request: web.Request) -> bytes:
         limit = self._limits.body_bytes

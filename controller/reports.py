@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.protocol.worker_report import OWNER_KIND, WorkerReport
 
 ServiceOfPod = Callable[[str, str], str | None]
@@ -17,13 +18,18 @@ ServiceOfPod = Callable[[str, str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class RoutedReport:
-    """The totals of one worker, with the service that they count for."""
+    """The totals of one worker, with the service that they count for.
+
+    `signals`: what it counts for autoscalers, if it told. As it comes their `at` is of the worker's clock; Term gives it on with
+    one of this process's (report_clock).
+    """
 
     namespace: str
     service: str
     worker: str
     inferences: int
     hard_examples: int
+    signals: Snapshot | None = None
 
 
 def route(report: WorkerReport, service_of_pod: ServiceOfPod) -> RoutedReport | None:
@@ -31,4 +37,6 @@ def route(report: WorkerReport, service_of_pod: ServiceOfPod) -> RoutedReport | 
     service = service_of_pod(report.namespace, report.worker) if report.owner_kind == OWNER_KIND else None
     if service is None:
         return None
-    return RoutedReport(report.namespace, service, report.worker, report.inferences, report.hard_examples)
+    return RoutedReport(
+        report.namespace, service, report.worker, report.inferences, report.hard_examples, report.signals
+    )

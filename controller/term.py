@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from kubernetes.aio.client import ApiClient
@@ -18,6 +19,7 @@ from controller.event_writer import EventWriter
 from controller.handlers import Intake
 from controller.metrics import ControllerMetrics, Outcome
 from controller.reconciler import Look, Parts, Reconciler
+from controller.report_clock import ReportClocks
 from controller.reports import RoutedReport
 from controller.resync import resync
 from controller.secret_watch import SecretWatch
@@ -27,6 +29,7 @@ from controller.store import ServiceKey, Store
 from controller.tasks import first_of
 from controller.watches import run_watches
 from controller.work_queue import Backoff, WorkQueue
+from sedna_py.autoscaling.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
 
@@ -60,12 +63,16 @@ class Term:
         *,
         started: Callable[[], None],
         may_write: Callable[[], bool],
+        on_signals: Callable[[RoutedReport], None] = lambda report: None,
     ) -> None:
         """`started` is called when the watches begin: the framework puts its own signal handlers in place of ours.
 
-        `may_write` tells, at any moment of the term, whether this replica still leads.
+        `may_write` tells, at any moment of the term, whether this replica still leads. `on_signals` hears of each report that was
+        counted and has signals; their `at` is of time.monotonic.
         """
         self._started = started
+        self._on_signals = on_signals
+        self._clocks = ReportClocks()
         self._client = client
         self._settings = settings
         self._metrics = metrics
@@ -110,7 +117,13 @@ class Term:
         if not self.status.report(key, report):
             return False
         self.queue.add_after(key, self._settings.report_interval_s)
+        if report.signals is not None:
+            self._on_signals(replace(report, signals=self._on_our_clock(report, report.signals)))
         return True
+
+    def _on_our_clock(self, report: RoutedReport, told: Snapshot) -> Snapshot:
+        worker = (report.namespace, report.worker)
+        return replace(told, at=self._clocks.taken_at(worker, told.began, told.at, time.monotonic()))
 
     async def _watch(self, stop: asyncio.Event) -> None:
         failures = 0

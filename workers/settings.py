@@ -418,6 +418,14 @@ class EdgeSettings(SinkSettings, WorkerSettings):
         None, alias="LC_SERVER", description="http://host:port that takes the inference counts; unset: none are sent"
     )
     lc_period_s: float = Field(30.0, alias="LC_PERIOD", gt=0, le=86400, description="seconds between those reports")
+    signal_period_s: float = Field(
+        0.0,
+        alias="SIGNAL_PERIOD",
+        ge=0,
+        le=86400,
+        description="seconds between reports where something scales by this worker's signals, in quiet times too: a value must "
+        "be fresh; 0 = signals go with the reports of LC_PERIOD",
+    )
     http_port: int = Field(
         0,
         alias="EDGE_HTTP_PORT",

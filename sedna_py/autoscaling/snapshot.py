@@ -23,8 +23,7 @@ class Snapshot:
     waiting_s: float
     busy_s: float
     streams: float
-    latency: tuple[
-        float, ...
-    ] = ()  # requests by upper bound (names.STAGE_BUCKETS_S, then infinity), each with those below it
+    # Requests by upper bound (names.STAGE_BUCKETS_S, then infinity), each with those below it.
+    latency: tuple[float, ...] = ()
     hard: float | None = None  # frames that the cloud was to be asked about; edge only
     backlog_age_s: float | None = None  # age of the oldest frame that waits; edge only

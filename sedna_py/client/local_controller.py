@@ -16,7 +16,9 @@ from urllib.parse import quote
 
 import httpx
 
+from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.errors import SettingsError
+from sedna_py.protocol.reported_signals import write_signals
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +42,15 @@ class InferenceCounts:
     hard_examples: int = 0
 
 
-def build_report(identity: WorkerIdentity, counts: InferenceCounts, period_start: float, now: float) -> dict[str, Any]:
+def build_report(
+    identity: WorkerIdentity,
+    counts: InferenceCounts,
+    period_start: float,
+    now: float,
+    signals: Snapshot | None = None,
+) -> dict[str, Any]:
     """Return one report; times are seconds since the epoch and are written as local time."""
+    more = {} if signals is None else {"signals": write_signals(signals)}
     return {
         "name": identity.worker,
         "namespace": identity.namespace,
@@ -55,8 +64,20 @@ def build_report(identity: WorkerIdentity, counts: InferenceCounts, period_start
             "inferenceNumber": counts.inferences,
             "hardExampleNumber": counts.hard_examples,
             "uploadCloudRatio": counts.hard_examples / counts.inferences if counts.inferences else 0.0,
+            **more,
         },
     }
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSource:
+    """What autoscalers need to know, for each report. `read` gives None while there is nothing to tell.
+
+    With a `period_s` there is a report that often, be it that nothing was inferred: who scales by them must see the quiet, too.
+    """
+
+    read: Callable[[], Snapshot | None]
+    period_s: float = 0.0
 
 
 class LocalControllerReporter:
@@ -69,6 +90,7 @@ class LocalControllerReporter:
         read_counts: Callable[[], InferenceCounts],
         *,
         period_s: float = 30.0,
+        signals: SignalSource | None = None,
         timeout_s: float = 1.0,
         transport: httpx.AsyncBaseTransport | None = None,
         wall_clock: Callable[[], float] = time.time,
@@ -78,7 +100,9 @@ class LocalControllerReporter:
         self._url = f"{server.rstrip('/')}/sedna/workers/{quote(identity.worker, safe='')}/info"
         self._identity = identity
         self._read_counts = read_counts
-        self._period_s = period_s
+        self._signals = signals
+        self._always = signals is not None and signals.period_s > 0
+        self._period_s = min(period_s, signals.period_s) if signals is not None and self._always else period_s
         self._timeout_s = timeout_s
         self._transport = transport
         self._wall_clock = wall_clock
@@ -116,15 +140,16 @@ class LocalControllerReporter:
             return
 
     async def _report(self, client: httpx.AsyncClient) -> None:
-        """Send the figures if they changed since the last report that arrived; the first also when nothing was counted yet.
+        """Send the figures if they changed since the last report that arrived, or always where somebody scales by them.
 
-        That one shows that there is a way from here to the cloud.
+        The first one goes also when nothing was counted yet: it shows that there is a way from here to the cloud.
         """
         now = self._wall_clock()
         try:
             counts = self._read_counts()
-            if self._reported is None or counts.inferences > self._reported.inferences:
-                report = build_report(self._identity, counts, self._period_start, now)
+            if self._always or self._reported is None or counts.inferences > self._reported.inferences:
+                signals = self._signals.read() if self._signals is not None else None
+                report = build_report(self._identity, counts, self._period_start, now, signals)
                 async with asyncio.timeout(self._timeout_s):
                     await self._post(client, report)
                 self._reported = counts

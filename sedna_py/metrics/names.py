@@ -57,7 +57,9 @@ CLOUD_MODEL_LOADS = "sedna_cloud_model_loads_total"  # labels: outcome (loaded, 
 CLOUD_REPORTS = "sedna_cloud_reports_total"  # labels: outcome (received, refused, forwarded, dropped)
 CLOUD_REPORTS_WAITING = "sedna_cloud_reports_waiting"
 
-# Both workers. The counters below are what signals are made of (sedna_py.autoscaling.snapshot); for an edge worker a request is a frame.
+# Both workers. The counters below are what signals are made of (sedna_py.autoscaling.snapshot); of an edge worker a request is
+# a frame.
+WORKER_BEGAN = "sedna_worker_start_time_seconds"  # since the epoch; after another one totals count from 0 again
 WORKER_OFFERED = "sedna_worker_offered_total"
 WORKER_DONE = "sedna_worker_done_total"
 WORKER_DROPPED = "sedna_worker_dropped_total"
@@ -85,7 +87,7 @@ CONTROLLER_STATUS_WRITES = "sedna_controller_status_writes_total"
 CONTROLLER_EVENTS = "sedna_controller_events_total"  # labels: type (Normal, Warning)
 CONTROLLER_SERVICES = "sedna_controller_services"  # labels: phase (Starting, Running, Degraded, Failed)
 
-# Signals: what autoscalers read, of each pod, under these names in custom.metrics.k8s.io and by the recording rules for Prometheus.
+# Signals: what autoscalers read, of each pod, under these names in custom.metrics.k8s.io and in Prometheus by recording rules.
 SIGNAL_CONCURRENCY = "sedna_concurrency"
 SIGNAL_RPS = "sedna_requests_per_second"
 SIGNAL_QUEUE_DEPTH = "sedna_queue_depth"

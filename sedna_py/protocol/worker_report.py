@@ -6,12 +6,14 @@ The counts are totals since the worker began, so the newest report of a worker r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 from pydantic import BaseModel, Field, ValidationError
 
+from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.errors import MalformedBody
+from sedna_py.protocol.reported_signals import read_signals
 
 OWNER_KIND: Final = "jointinferenceservice"
 MAX_REPORT_BYTES: Final = 16 * 1024  # a usual one has 400
@@ -26,7 +28,11 @@ _Count = Annotated[int, Field(ge=0, le=_MOST)]
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """The totals of one worker. `owner` is the service's name if our worker wrote it; upstream's says `sedna`."""
+    """The totals of one worker. `owner` is the service's name if our worker wrote it; upstream's says `sedna`.
+
+    `signals` are there if it told them (reported_signals); their `at` is of the worker's clock. Where they cannot be used,
+    `problem` says why: the counts hold all the same.
+    """
 
     worker: str
     namespace: str
@@ -34,11 +40,14 @@ class WorkerReport:
     owner_kind: str
     inferences: int
     hard_examples: int
+    signals: Snapshot | None = None
+    problem: str = ""
 
 
 class _OwnerInfo(BaseModel):
     inference_number: _Count = Field(alias="inferenceNumber")
     hard_example_number: _Count = Field(alias="hardExampleNumber")
+    signals: Any = None
 
 
 class _Body(BaseModel):
@@ -64,6 +73,7 @@ def parse_report(name: str, body: bytes) -> WorkerReport:
     if read.owner_info is None and read.owner_kind == OWNER_KIND:
         raise MalformedBody("the report cannot be used: ownerInfo: Field required")
     counts = read.owner_info or _OwnerInfo(inferenceNumber=0, hardExampleNumber=0)
+    signals, problem = _signals(counts.signals)
     return WorkerReport(
         worker=read.name,
         namespace=read.namespace,
@@ -71,6 +81,8 @@ def parse_report(name: str, body: bytes) -> WorkerReport:
         owner_kind=read.owner_kind,
         inferences=counts.inference_number,
         hard_examples=counts.hard_example_number,
+        signals=signals,
+        problem=problem,
     )
 
 
@@ -82,6 +94,13 @@ def report_path(name: str) -> str:
 def answer_body(status: int, message: str = "OK") -> dict[str, object]:
     """Return the JSON object that answers a report."""
     return {"Status": status, "Message": message}
+
+
+def _signals(told: object) -> tuple[Snapshot | None, str]:
+    try:
+        return (None if told is None else read_signals(told)), ""
+    except MalformedBody as error:
+        return None, f"the counts are taken, the signals are not: {error}"
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -27,8 +27,14 @@ PACKAGE_OF = {
     "buildah": "buildah",
     "debootstrap": "debootstrap",
 }
-# Servers that single tests talk to; nodes do without.
-SERVERS = {"mosquitto": "mosquitto", "redis-server": "redis-server"}
+# Servers that single tests start for themselves, on ports of their own: on a machine with systemd Debian starts one more of each.
+# Nodes do without.
+SERVERS = {
+    "mosquitto": "mosquitto",
+    "redis-server": "redis-server",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+}
 # A camera of the tests: GStreamer's RTSP server, its encoder, and what the system's Python needs for them.
 RTSP_PACKAGES = (
     *("python3-gi", "gir1.2-gst-rtsp-server-1.0"),

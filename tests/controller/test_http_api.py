@@ -119,6 +119,18 @@ def test_the_leader_takes_a_report():
     with_replica(scenario)
 
 
+def test_signals_that_cannot_be_used_cost_no_counts_and_their_sender_is_told():
+    async def scenario(replica: Replica) -> None:
+        lying = report()
+        lying["ownerInfo"]["signals"] = {"at": -1}
+        answer = await replica.client.post(PATH, json=lying)
+        assert (answer.status_code, answer.json()["Status"]) == (200, 200)
+        assert answer.json()["Message"].startswith("the counts are taken, the signals are not: ownerInfo.signals.at: ")
+        assert replica.accepted == [RoutedReport("prod", "helmet", POD, 120, 30)]
+
+    with_replica(scenario)
+
+
 def test_a_report_of_no_known_service_is_counted_and_answered_as_any_other():
     async def scenario(replica: Replica) -> None:
         answer = await replica.client.post("/sedna/workers/edgeworker-x7k2m/info", json=report("edgeworker-x7k2m"))

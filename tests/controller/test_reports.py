@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from controller.reports import RoutedReport, route
+from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.protocol.worker_report import WorkerReport
 
 PODS = {("prod", "helmet-deployment-edge-6d4f8b-x2x4z"): "helmet", ("prod", "a-name-that-was-cut-abcde"): "long"}
@@ -33,3 +36,11 @@ def report(worker: str, namespace: str = "prod", owner: str = "sedna", kind: str
 def test_a_report_goes_to_the_service_of_its_pod(received: WorkerReport, service: str | None):
     expected = service and RoutedReport("prod", service, received.worker, 120, 30)
     assert route(received, lambda namespace, pod: PODS.get((namespace, pod))) == expected
+
+
+def test_signals_go_with_it():
+    told = Snapshot(7.0, 1.0, 5.0, 4.0, 0.0, 1.0, 0.5, 0.5, 2.0)
+    received = replace(report("a-name-that-was-cut-abcde"), signals=told)
+    routed = route(received, lambda namespace, pod: PODS.get((namespace, pod)))
+    assert routed is not None
+    assert routed.signals == told

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +31,7 @@ from controller.settings import ControllerSettings
 from controller.store import ServiceKey
 from controller.term import Term
 from controller.work_queue import Backoff
+from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.metrics import names
 from tests.controller.fakes import FakeCluster, until
 from tests.controller.one_service import HELMET, helmet
@@ -46,6 +49,7 @@ class Stage:
         self.looks: dict[ServiceKey, list[Any]] = {}
         self.watch_endings: list[Any] = []
         self.stop = asyncio.Event()
+        self.signals: list[RoutedReport] = []
         self.registry = CollectorRegistry()
         monkeypatch.setattr(module, "Cluster", lambda *_, **__: self.cluster)
         monkeypatch.setattr(module, "run_watches", self.watch)
@@ -57,6 +61,7 @@ class Stage:
             ControllerMetrics(self.registry),
             started=lambda: self.seen.append("started"),
             may_write=lambda: True,
+            on_signals=self.signals.append,
         )
         self.term._reconciler = SimpleNamespace(reconcile=self.reconcile)  # type: ignore[assignment]
         self.services("helmet")
@@ -330,3 +335,24 @@ def test_reports_are_counted_and_written_later(on_stage: Play, caplog: pytest.Lo
 
     on_stage(scenario, report_interval_s=0.001)
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_signals_of_counted_reports_are_given_on_by_our_clock(on_stage: Play) -> None:
+    told = Snapshot(7.0, 1.0, 5.0, 4.0, 0.0, 1.0, 0.5, 0.5, 2.0)
+
+    async def scenario(stage: Stage) -> None:
+        async def then() -> None:
+            await stage.reconciled("helmet")
+            for counted in (True, False):
+                stage.term.status.report = lambda *_, counted=counted: counted  # type: ignore[method-assign]
+                stage.term.accept(RoutedReport("shop", "helmet", "p", 1, 0))
+                stage.term.accept(RoutedReport("shop", "helmet", "p", 1, 0, told))
+
+        began = time.monotonic()
+        await stage.play(then)
+        (given,) = stage.signals
+        assert given.signals is not None
+        assert began < given.signals.at <= time.monotonic()
+        assert replace(given.signals, at=7.0) == told
+
+    on_stage(scenario)

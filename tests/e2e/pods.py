@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -28,8 +28,8 @@ class Pod:
 
 def pods(plane: ControlPlane, namespace: str, selector: str) -> list[Pod]:
     """Return the pods with these labels, by name."""
-    found = json.loads(plane.kubectl("get", "pods", "-n", namespace, "-l", selector, "-o", "json"))["items"]
-    return sorted((as_pod(item) for item in found), key=lambda pod: pod.name)
+    found = plane.api.get(f"/api/v1/namespaces/{namespace}/pods?labelSelector={quote(selector)}") or {"items": []}
+    return sorted((as_pod(item) for item in found["items"]), key=lambda pod: pod.name)
 
 
 def as_pod(item: dict[str, Any]) -> Pod:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +24,11 @@ AVAILABLE_S = 120.0
 TWO_PODS_S = 150.0
 UNDER_WAY_S = 20.0  # many times a hard frame's deadline
 IDLE_RATE = 1.0  # frames/s
+KINDS = {
+    "ji": "apis/sedna.io/v1alpha1/namespaces/{}/jointinferenceservices/{}",
+    "deployment": "apis/apps/v1/namespaces/{}/deployments/{}",
+    "hpa": "apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers/{}",
+}
 FIRST_PICTURE = 90  # of the walk: from here on the face is far, and nearly nine of ten frames are hard
 
 
@@ -65,11 +69,11 @@ class RunningSample:
         self.wait(lambda: [pod.ready for pod in self.edge_pods()] == [True, True], "both edge pods", TWO_PODS_S)
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
-        """Return one object of the sample's namespace."""
-        found: dict[str, Any] = json.loads(
-            self.cluster.plane.kubectl("get", kind, name, "-n", sample.NAMESPACE, "-o", "json")
-        )
-        return found
+        """Return one object of the sample's namespace; {} while it is not there.
+
+        By a connection that stays: a process of kubectl for each look would take the processor from the pods.
+        """
+        return self.cluster.plane.api.get("/" + KINDS[kind].format(sample.NAMESPACE, name)) or {}
 
     def service(self) -> dict[str, Any]:
         """Return the JointInferenceService."""
@@ -82,9 +86,7 @@ class RunningSample:
 
     def is_available(self, deployment: str) -> bool:
         """Return whether the Deployment is there and Available."""
-        words = ("get", "deployment", deployment, "-n", sample.NAMESPACE, "--ignore-not-found", "-o", "json")
-        text = self.cluster.plane.kubectl(*words)
-        conditions = json.loads(text).get("status", {}).get("conditions", []) if text else []
+        conditions = self.get("deployment", deployment).get("status", {}).get("conditions", [])
         return any(item["type"] == "Available" and item["status"] == "True" for item in conditions)
 
     def scale(self, deployment: str) -> Scale:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from typing import Final, Self
 
 from sedna_py.errors import SednaError
 from workers.cloud.service_time import ServiceTime
 from workers.cloud.waiting_line import WaitingLine
+from workers.load_meter import LoadMeter
 
 PRESSING_S: Final = 0.1  # of waiting: a request with a deadline so short is seldom
 
@@ -30,7 +32,7 @@ class Admission:
     """
 
     def __init__(
-        self, concurrency: int, waiting: int, max_wait_s: float = 0.0, clock: Callable[[], float] | None = None
+        self, concurrency: int, waiting: int, max_wait_s: float = 0.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._concurrency = concurrency
         self._max_wait_s = max_wait_s or math.inf
@@ -38,7 +40,20 @@ class Admission:
         self._line: WaitingLine[asyncio.Future[None]] = WaitingLine(waiting)
         self._service = ServiceTime()
         self._clock = clock
+        self._meter = LoadMeter()
         self.in_flight = 0
+        self.streams = 0  # that those in the model can use
+        self.done = 0
+        self.dropped = 0  # refused, or given up before the model came to them
+
+    def load(self) -> tuple[float, float, float]:
+        """Return the seconds until now of all requests inside, of those in line, and of streams at work (LoadMeter)."""
+        return self._meter.read(self._clock())
+
+    @property
+    def offered(self) -> int:
+        """How many came."""
+        return self.done + self.dropped + self.in_flight + len(self._line)
 
     @property
     def waiting(self) -> int:
@@ -57,14 +72,20 @@ class Admission:
         return not self._line.takes(urgent=False) or not self._line.takes(urgent=True) or wait_s > self._tolerable_s
 
     def check(self, *, urgent: bool = True, left_s: float = math.inf) -> None:
-        """Raise Refused if `enter` would now; for who can spare itself the work before it."""
+        """Raise Refused if `enter` would now; for who can spare itself the work before it. That counts the request as dropped."""
         if self.has_room:
             return
         if not self._line.takes(urgent=urgent):
+            self.dropped += 1
             raise Refused(f"{len(self._line)} requests are waiting already", self._retry_after())
         wait_s = self._service.wait_s(len(self._line) + 1, self._concurrency)
         if wait_s > min(self._max_wait_s, left_s):
+            self.dropped += 1
             raise Refused(f"it would wait for {wait_s * 1000:.0f} ms", self._retry_after())
+
+    def refused_elsewhere(self) -> None:
+        """Count a request that there was no room for before it came here."""
+        self.dropped += 1
 
     async def enter(self, *, urgent: bool = True, left_s: float = math.inf) -> float:
         """Take a slot, waiting in line for it; `left_s`: seconds to its deadline. Returns what `leave` is to be given.
@@ -73,39 +94,57 @@ class Admission:
         """
         if self.has_room:
             self.in_flight += 1
-            return self._now()
+            now = self._clock()
+            self._meter.moved(now, self.in_flight)
+            return now
         self.check(urgent=urgent, left_s=left_s)
         loop = asyncio.get_running_loop()
         called: asyncio.Future[None] = loop.create_future()
         loser = self._line.push(called, urgent=urgent)
         if loser is not None:
-            loser.set_exception(Refused("a request of the other class took its place", self._retry_after()))
+            self.dropped += 1
+            if not loser.done():  # else it has given up, and did not come to say so yet
+                loser.set_exception(Refused("a request of the other class took its place", self._retry_after()))
+        self._note(self._clock())
         try:
             await called
         except asyncio.CancelledError:
             if called.done() and not called.cancelled() and called.exception() is None:
+                self.dropped += 1
                 self._pass_on()  # it was promised the slot just before it gave up
-            else:
-                self._line.remove(called)
+            elif self._line.remove(called):  # else whoever took it out of the line has counted it
+                self.dropped += 1
+            self._note(self._clock())
             raise
-        return self._now()
+        return self._clock()
 
-    def resize(self, concurrency: int) -> None:
-        """Change the number of slots; those who wait get the new ones, and none is taken away from who has one."""
+    def resize(self, concurrency: int, streams: int | None = None) -> None:
+        """Change the number of slots; those who wait get the new ones, and none is taken away from who has one.
+
+        `streams`: how many requests the model works on at once, if not on as many as there are slots.
+        """
         self._concurrency = concurrency
         while self.in_flight < concurrency and len(self._line):
             self.in_flight += 1
             self._pass_on()
+        self.streams = concurrency if streams is None else min(streams, concurrency)
+        now = self._clock()
+        self._note(now)
+        self._meter.resize(now, self.streams)
 
-    def leave(self, entered: float) -> None:
-        """Give the slot back, to the first in line."""
-        self._service.left(self._now() - entered)
+    def leave(self, entered: float, *, given_up: bool = False) -> None:
+        """Give the slot back, to the first in line. `given_up`: the model never came to it."""
+        now = self._clock()
+        self._service.left(now - entered)
+        if given_up:
+            self.dropped += 1
+        else:
+            self.done += 1
         self._pass_on()
+        self._note(now)
 
-    def _now(self) -> float:
-        if self._clock is None:
-            self._clock = asyncio.get_running_loop().time
-        return self._clock()
+    def _note(self, now: float) -> None:
+        self._meter.moved(now, self.in_flight, len(self._line))
 
     def _pass_on(self) -> None:
         while len(self._line) and self.in_flight <= self._concurrency:
@@ -113,6 +152,7 @@ class Admission:
             if not called.done():
                 called.set_result(None)  # in_flight stays: the slot changes hands
                 return
+            self.dropped += 1  # it has been cancelled and did not come to say so yet
         self.in_flight -= 1
 
     def _retry_after(self) -> int:
@@ -120,10 +160,11 @@ class Admission:
 
 
 class ByteBudget:
-    """Bounds the memory that all request bodies together may take."""
+    """Bounds the memory that all request bodies together may take; `refused` hears of each that finds no room."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, refused: Callable[[], None] = lambda: None) -> None:
         self._limit = limit
+        self._refused = refused
         self.used = 0
 
     def account(self) -> Account:
@@ -133,6 +174,7 @@ class ByteBudget:
     def take(self, count: int) -> None:
         """Use `count` bytes more. Raises Refused when that is too much."""
         if self.used + count > self._limit:
+            self._refused()
             raise Refused(f"the requests under way hold {self.used} bytes already")
         self.used += count
 

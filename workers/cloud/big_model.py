@@ -104,7 +104,8 @@ class BigModel:
         What is in the old model is answered by it, and what waits goes to the new one.
         """
         # More than the predictor has room for would block the event loop.
-        self.admission.resize(min(self._limits.concurrency or predictor.requests, predictor.requests))
+        slots = min(self._limits.concurrency or predictor.requests, predictor.requests)
+        self.admission.resize(slots, predictor.streams)
         before, self._predictor, self.version = self._predictor, predictor, version
         if not self.draining:
             self._reason = None
@@ -158,7 +159,7 @@ class BigModel:
         future: asyncio.Future[Any] = loop.create_future()
 
         def finish(answer: Any) -> None:
-            admission.leave(entered)
+            admission.leave(entered, given_up=isinstance(answer, NobodyWaits))
             if not future.done():
                 future.set_result(answer)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.metrics import names
 from workers.cloud import stages
 from workers.cloud.admission import Admission
@@ -16,9 +18,12 @@ from workers.cloud.handled import Handled
 from workers.cpu_limit import CpuBudget
 from workers.cpu_metrics import show_cpu
 from workers.inference.predictor import HookPredictor
+from workers.load_metrics import LoadCollector
 
 ReportOutcome = Literal["received", "refused", "forwarded", "dropped"]
 COUNTED_AT_ONCE: Final = 64
+# Those whose time tells of the load: a late answer took as long as it was waited for, a refusal at once took no time.
+_TIMED: Final = frozenset({"ok", "deadline_exceeded"})
 
 
 class CloudMetrics:
@@ -59,9 +64,13 @@ class CloudMetrics:
         self._reports = Counter(names.CLOUD_REPORTS, "Reports of edge workers", ["outcome"], registry=r)
         self._reports_waiting = Gauge(names.CLOUD_REPORTS_WAITING, "Reports on their way to the controller", registry=r)
         self._answered = self._requests.labels("ok")
+        self._began = time.time()
+        self._load = LoadCollector()
+        r.register(self._load)
 
     def watch(self, admission: Admission) -> None:
-        """Read the queue's lengths when somebody asks."""
+        """Read the queue's lengths, and what signals are made of, when somebody asks."""
+        self._load.watch(lambda: self._snapshot(admission))
         self._in_flight.set_function(lambda: admission.in_flight)
         self._waiting.set_function(lambda: admission.waiting)
         self._per_stream.set_function(lambda: (admission.in_flight + admission.waiting) / self._streams_now)
@@ -102,5 +111,22 @@ class CloudMetrics:
             except IndexError:  # another thread has taken it
                 return
             (self._answered if handled.outcome == "ok" else self._requests.labels(handled.outcome)).inc()
+            if handled.outcome in _TIMED:
+                self._load.latency.add(handled.ended - handled.begun)
             for stage, seconds in handled.stages.spent():
                 self._stages_by_name[stage].observe(seconds)
+
+    def _snapshot(self, admission: Admission) -> Snapshot:
+        present_s, waiting_s, busy_s = admission.load()
+        return Snapshot(
+            at=time.monotonic(),
+            began=self._began,
+            offered=admission.offered,
+            done=admission.done,
+            dropped=admission.dropped,
+            present_s=present_s,
+            waiting_s=waiting_s,
+            busy_s=busy_s,
+            streams=admission.streams,
+            latency=self._load.latency.cumulative(),
+        )

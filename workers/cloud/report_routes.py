@@ -40,7 +40,7 @@ def report_routes(relay: ReportRelay, metrics: CloudMetrics, read_s: float = _RE
         if RELAYED in request.headers:
             return refused(400, "the report was passed on before; write the controller's address in LC_SERVER")
         relay.accept(parsed, body)
-        return JSONResponse(answer_body(200))
+        return JSONResponse(answer_body(200, parsed.problem or "OK"))
 
     def refused(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
         metrics.report("refused")

@@ -47,12 +47,13 @@ class WaitingLine(Generic[T]):
         self._turns = 0
         return self._background.popleft()
 
-    def remove(self, item: T) -> None:
-        """Take out one that gave up."""
+    def remove(self, item: T) -> bool:
+        """Take out one that gave up; return whether it was still there."""
         for waiting in (self._urgent, self._background):
             if item in waiting:
                 waiting.remove(item)
-                return
+                return True
+        return False
 
     def _yields(self, urgent: bool) -> bool:
         """Return whether the other class has places that belong to this one."""

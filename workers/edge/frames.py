@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from sedna_py.estimator import Frame
+from workers.load_meter import LoadMeter
 
 
 @dataclass(slots=True)
@@ -60,8 +61,19 @@ class LaneCounts:
     discarded: int = 0  # came, or still waited, when it was too late for any
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """`waiting_s`: for how long all frames have waited so far, together; `age_s`: of the oldest that waits, 0 if none does."""
+
+    waiting_s: float
+    age_s: float
+
+
 class FrameFigures(Protocol):
     """What a buffer, or several, tell of the frames that came: FrameBuffer has each of these."""
+
+    @property
+    def came(self) -> int: ...
 
     @property
     def taken_in(self) -> int: ...
@@ -79,6 +91,8 @@ class FrameFigures(Protocol):
     def lost(self) -> int: ...
 
     def counts(self) -> dict[str, LaneCounts]: ...
+
+    def backlog(self) -> Backlog: ...
 
     def __len__(self) -> int: ...
 
@@ -121,6 +135,7 @@ class FrameBuffer:
         self._share = capacity // len(self._lanes)
         self._most_out = most_out
         self._waiting = 0
+        self._load = LoadMeter()
         self._out = 0
         self._processed: Counter[str] = Counter()
         self._ended = False
@@ -144,7 +159,7 @@ class FrameBuffer:
             if self._waiting >= self._capacity:
                 self._make_room(lane)
             lane.frames.append(frame)
-            self._waiting += 1
+            self._wait(+1)
             self._changed.notify_all()
             return self._stops_at is None
 
@@ -224,6 +239,11 @@ class FrameBuffer:
         return sum(lane.counts.taken_in for lane in self._lanes)
 
     @property
+    def came(self) -> int:
+        """How many frames this replica had to do with: all; where replicas share them, some (sharing.figures)."""
+        return self.taken_in
+
+    @property
     def got(self) -> int:
         """How many frames left by `get`; one that was put back counts once."""
         return sum(lane.counts.got for lane in self._lanes)
@@ -267,8 +287,19 @@ class FrameBuffer:
         """Return the counters by source; empty where there are no named lanes."""
         return {source: lane.counts for source, lane in self._by_source.items()}
 
+    def backlog(self) -> Backlog:
+        """Return how long frames have waited here."""
+        with self._changed:
+            now = time.monotonic()
+            oldest = min((lane.frames[0].captured for lane in self._lanes if lane.frames), default=now)
+            return Backlog(self._load.read(now)[1], max(now - oldest, 0.0))
+
     def __len__(self) -> int:
         return self._waiting
+
+    def _wait(self, change: int) -> None:
+        self._waiting += change
+        self._load.moved(time.monotonic(), 0, self._waiting)
 
     def _make_room(self, newcomer: _Lane) -> None:
         """Drop the oldest frame of the longest lane, the newcomer counted: of equals the newcomer's own.
@@ -281,7 +312,7 @@ class FrameBuffer:
         longest = max(dropping, key=lambda lane: (len(lane.frames) + (lane is newcomer), lane is newcomer))
         longest.frames.popleft()
         longest.counts.buffer_full += 1
-        self._waiting -= 1
+        self._wait(-1)
 
     def _next_lane(self, now: float) -> _Lane | None:
         """Return the lane whose turn it is, without its frames that are too old; None where no frame waits."""
@@ -292,7 +323,7 @@ class FrameBuffer:
             while limit and lane.frames and now - lane.frames[0].captured > limit:
                 lane.frames.popleft()
                 lane.counts.too_old += 1
-                self._waiting -= 1
+                self._wait(-1)
             if lane.frames:
                 return lane
         return None
@@ -307,7 +338,7 @@ class FrameBuffer:
 
     def _take(self, lane: _Lane) -> SourceFrame:
         frame = lane.frames.popleft()
-        self._waiting -= 1
+        self._wait(-1)
         frame.frames_waiting += self._waiting  # of every buffer that it has come through
         self._changed.notify_all()
         return frame
@@ -332,5 +363,5 @@ class FrameBuffer:
         for lane in self._lanes:
             lane.counts.discarded += len(lane.frames)
             lane.frames.clear()
-        self._waiting = 0
+        self._wait(-self._waiting)
         self._changed.notify_all()

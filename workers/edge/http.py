@@ -1,14 +1,18 @@
-"""The edge worker's own small HTTP server, in a thread, for probes, Prometheus and pictures that are sent here."""
+"""The edge worker's own small HTTP server, in a thread, for probes, Prometheus and pictures that are sent here.
+
+Starlette without FastAPI: a worker imports for a sixth less processor time, of which a killed one's successor has little.
+"""
 
 from __future__ import annotations
 
 import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from workers.edge.metrics import EdgeMetrics
 from workers.health import health_routes
@@ -21,12 +25,9 @@ class HealthServer:
     """Serves /healthz, /readyz, /metrics and what is in `more` until `close`."""
 
     def __init__(
-        self, port: int, metrics: EdgeMetrics, not_ready: Callable[[], str | None], more: APIRouter | None = None
+        self, port: int, metrics: EdgeMetrics, not_ready: Callable[[], str | None], more: Sequence[Route] = ()
     ) -> None:
-        app = FastAPI(openapi_url=None)
-        app.include_router(health_routes(metrics.registry, not_ready, metrics.collect))
-        if more is not None:
-            app.include_router(more)
+        app = Starlette(routes=[*health_routes(metrics.registry, not_ready, metrics.collect), *more])
         self._socket = _listen(port)
         self.port = int(self._socket.getsockname()[1])
         self._server = QuietServer(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))

@@ -20,6 +20,7 @@ from workers.edge.route_metrics import RouteCollector
 from workers.edge.sharing.figures import SharingCollector
 from workers.edge.sink_metrics import SinkCollector
 from workers.edge.source_metrics import SourceCollector
+from workers.load_metrics import LoadCollector
 
 LOG = logging.getLogger(__name__)
 # Of the answer that closes the frame; `first` is the time until its first one.
@@ -90,6 +91,8 @@ class EdgeMetrics:
         r.register(self.offline)
         self.sinks = SinkCollector()
         r.register(self.sinks)
+        self.load = LoadCollector()
+        r.register(self.load)
         self._elsewhere: list[tuple[Counter, Read]] = []
         self._seen: list[int] = []
 
@@ -134,6 +137,8 @@ class EdgeMetrics:
         if record.cause is not None:
             self._failures.labels(record.cause.value).inc()
         self._bytes.inc(record.bytes_sent)
+        if record.latency_ms.edge is not None:
+            self.load.latency.add(((record.latency_ms.wait or 0.0) + record.latency_ms.edge) / 1000)
         for stage, histogram in self._by_stage.items():
             spent = getattr(record.latency_ms, stage)
             if spent is not None:

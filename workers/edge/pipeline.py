@@ -18,6 +18,7 @@ from sedna_py.errors import EstimatorError, SednaError
 from sedna_py.hard_example_mining import BaseFilter, Decision, decide
 from sedna_py.protocol.causes import OffloadCause
 from workers.edge.decision import NO_FILTER, CloudAnswer, FrameResult, Progress, conclude, tidy, to_list
+from workers.edge.frame_load import FrameLoad
 from workers.edge.frames import SourceFrame
 from workers.edge.metrics import EdgeMetrics
 from workers.edge.offline_queue.queue import OfflineQueue
@@ -78,6 +79,7 @@ class EdgePipeline:
         self._count_lock = threading.Lock()
         self._policy_lock = threading.Lock()
         self._in_model = 0
+        self.load = FrameLoad(predictor.streams)
         self.frames = 0
         self.hard = 0
 
@@ -113,6 +115,7 @@ class EdgePipeline:
             frame.sequence = self.frames
             frame.taken = time.monotonic()
             self.frames += 1
+        self.load.begun()
         if not self._options.mine_first:
             self._infer(Progress(frame))
             return
@@ -122,18 +125,21 @@ class EdgePipeline:
             return
         progress = Progress(frame, self._judge_raw(frame))
         if progress.decision.hard and not self._options.edge_first:
+            self.load.left()
             self._ask_cloud(progress)
         else:
             self._infer(progress)
 
     def _infer(self, progress: Progress) -> None:
         started = time.monotonic()
+        again = progress.answer is not None  # the cloud was asked first, in vain
 
         def answered(result: Any) -> None:
             progress.edge_ms = (time.monotonic() - started) * 1000
             try:
                 self._after_edge(progress, result)
             finally:
+                self.load.left(again=again)
                 self._count(in_model=-1)
 
         self._count(in_model=1)
@@ -203,6 +209,7 @@ class EdgePipeline:
 
     def _ask_cloud(self, progress: Progress) -> None:
         self._count(hard=1)
+        self.load.cloud_asked()
 
         def answered(answer: CloudAnswer) -> None:
             progress.answer = answer

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import anyio
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from sedna_py.errors import BodyTooLarge, MalformedBody, ProtocolError, UnsupportedMediaType
 from sedna_py.protocol import images
@@ -45,13 +45,10 @@ class PushLimits:
     pixels: int
 
 
-def push_routes(sources: Sequence[PushSource], limits: PushLimits) -> APIRouter:
+def push_routes(sources: Sequence[PushSource], limits: PushLimits) -> list[Route]:
     """Return the routes to these sources; without any, every picture is told that none is taken here."""
     door = _Door({source.name: source for source in sources}, limits)
-    routes = APIRouter()
-    routes.add_api_route("/frames", door.take, methods=["POST"], status_code=202)
-    routes.add_api_route("/frames/{source}", door.take, methods=["POST"], status_code=202)
-    return routes
+    return [Route(path, door.take, methods=["POST"]) for path in ("/frames", "/frames/{source}")]
 
 
 class _Door:
@@ -61,10 +58,10 @@ class _Door:
         self._inside = 0
         self._decoding: anyio.CapacityLimiter | None = None
 
-    async def take(self, request: Request, source: str = "") -> Response:
+    async def take(self, request: Request) -> Response:
         """Take one picture: 202 with its source and number, or a 4xx or 503 that says why not."""
         try:
-            chosen = self._choose(source)
+            chosen = self._choose(request.path_params.get("source", ""))
             captured_at = parse_captured_at(request.headers.get(CAPTURED_AT), now=time.time())
             number = await self._hand_over(request, chosen, captured_at)
         except ClientDisconnect:

@@ -6,13 +6,15 @@ import contextlib
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from sedna_py.budgeted_filter import BudgetedFilter
 from sedna_py.client.background_loop import BackgroundLoop
-from sedna_py.client.local_controller import InferenceCounts, LocalControllerReporter, WorkerIdentity
+from sedna_py.client.local_controller import InferenceCounts, LocalControllerReporter, SignalSource, WorkerIdentity
 from workers.cpu_limit import read_cpu_budget
 from workers.cpu_metrics import show_cpu
+from workers.edge.frame_load import take_snapshot
 from workers.edge.frames import BufferPolicy, FrameBuffer, FrameFigures
 from workers.edge.http import HealthServer
 from workers.edge.metrics import EdgeMetrics
@@ -50,6 +52,7 @@ class EdgeWorker:
     def __init__(self, settings: EdgeSettings) -> None:
         self._settings = settings
         self._metrics = EdgeMetrics()
+        self._began_at = time.time()
         self._pipeline: EdgePipeline | None = None
         self._stopped = threading.Event()
         self._filter = load_filter(settings)
@@ -126,7 +129,10 @@ class EdgeWorker:
         )
         sinks = [make(predictor.labels) for make in self._sinks]
         self._metrics.sinks.watch(sinks)
-        return EdgePipeline(reader, predictor, offloader, sinks, options, self._metrics, self._offline)
+        pipeline = EdgePipeline(reader, predictor, offloader, sinks, options, self._metrics, self._offline)
+        latency = self._metrics.load.latency
+        self._metrics.load.watch(lambda: take_snapshot(figures, pipeline.load, latency, self._began_at))
+        return pipeline
 
     def _reader(self, most_out: int) -> tuple[Reader, FrameFigures]:
         """Return what fills the pipeline's buffer, and the counters of what came."""
@@ -211,7 +217,10 @@ class EdgeWorker:
         if not settings.lc_server:
             return None
         identity = WorkerIdentity(settings.worker_name, settings.namespace, settings.service_name)
-        return LocalControllerReporter(settings.lc_server, identity, self._counts, period_s=settings.lc_period_s)
+        signals = SignalSource(lambda: self._metrics.load.read(), settings.signal_period_s)
+        return LocalControllerReporter(
+            settings.lc_server, identity, self._counts, period_s=settings.lc_period_s, signals=signals
+        )
 
     def _counts(self) -> InferenceCounts:
         pipeline = self._pipeline

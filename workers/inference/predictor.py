@@ -31,9 +31,13 @@ Answer = Callable[[Any], None]  # gets the result, or the exception
 
 
 class Predictor(Protocol):
-    """What the two workers run. `requests` is how many frames it can use at once; `labels` names its classes."""
+    """What the two workers run. `requests` is how many frames it can use at once, `streams` how many it works on at once.
+
+    `labels` names its classes.
+    """
 
     requests: int
+    streams: int
     labels: list[str]
 
     def submit(self, data: Any, answer: Answer) -> None:

@@ -84,6 +84,10 @@ def report_costs(pair: Pair, costs: Costs) -> None:
     ratio = spread(over(costs.with_it, costs.without))
     print(f"  {pair.name}: {ratio}   {median(costs.with_it):.0f} of {median(costs.without):.0f} frames/s,", end=" ")
     print(f"{median(costs.offloaded):.0f} of them answered by the cloud")
+    print(
+        f"    the process that plays the cloud took {100 * median(costs.cloud_share):.0f} % of this machine; without that:"
+        f" {spread(over(costs.with_cloud_elsewhere, costs.without))}"
+    )
 
 
 def report_saturation(pair: Pair, figures: Saturation) -> None:

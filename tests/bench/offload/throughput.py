@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from sedna_py.load_test.processes import cpu_seconds
+from sedna_py.local.compare_service import core_count
 from sedna_py.local.ports import free_port
 from tests.bench.cloud import take
 from tests.bench.offload.edge_run import ALL_HARD, NO_OFFLOAD, SOME_HARD, EdgeRun, cloud_at, run_edge
@@ -35,11 +37,20 @@ HARD: Final[Mapping[str, tuple[Mapping[str, str], float]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """frames/s, a figure a round: without offload, and with 30 % of the frames sent to a far cloud."""
+    """frames/s, a figure a round: without offload, and with 30 % of the frames sent to a far cloud.
+
+    `cloud_share` is what the process that plays the cloud took of this machine's processors meanwhile, from 0 to 1.
+    """
 
     without: list[float] = field(default_factory=list)
     with_it: list[float] = field(default_factory=list)
     offloaded: list[float] = field(default_factory=list)
+    cloud_share: list[float] = field(default_factory=list)
+
+    @property
+    def with_cloud_elsewhere(self) -> list[float]:
+        """What `with_it` would be if the edge had the cloud's share too: all of it is limited by the processors."""
+        return [rate / (1 - share) for rate, share in zip(self.with_it, self.cloud_share, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +81,12 @@ def measure_costs(pair: Pair, rounds: int, seconds: float) -> Costs:
     with far_cloud(free_port(), FAR_S) as cloud:
         for _ in range(rounds):
             costs.without.append(run_edge(pair, NO_OFFLOAD, seconds).frames)
+            answered, used = cloud.answered(), cpu_seconds(cloud.pid) or 0.0
             run = run_edge(pair, cloud_at(cloud.port), seconds)
+            each = ((cpu_seconds(cloud.pid) or 0.0) - used) / max(cloud.answered() - answered, 1)
             costs.with_it.append(run.frames)
             costs.offloaded.append(run.offloaded)
+            costs.cloud_share.append(each * run.offloaded / core_count())
     return costs
 
 

@@ -11,10 +11,12 @@ from datetime import datetime
 import httpx
 import pytest
 
+from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.local_controller import (
     InferenceCounts,
     LocalControllerReporter,
+    SignalSource,
     WorkerIdentity,
     build_report,
 )
@@ -103,6 +105,44 @@ def test_after_the_first_only_periods_with_an_inference_are_reported():
     controller = asyncio.run(main())
     assert _numbers(controller) == [0, 120]
     assert set(controller.urls) == {"http://127.0.0.1:9100/sedna/workers/edgeworker-x7k2m/info"}
+
+
+TOLD = Snapshot(7.0, 1.0, 5.0, 4.0, 0.0, 1.0, 0.5, 0.5, 2.0)
+
+
+def test_who_scales_by_signals_gets_a_report_each_period_in_quiet_times_too():
+    told = [None, TOLD]
+
+    async def main():
+        controller = _Controller()
+        signals = SignalSource(lambda: told.pop(0) if len(told) > 1 else told[0], period_s=0.01)
+        reporter = controller.reporter(period_s=3600, signals=signals)
+        task = asyncio.create_task(reporter.run())
+        for _ in range(4):
+            await controller.next(controller.asked)
+        await reporter.stop()
+        await task
+        return controller
+
+    reports = asyncio.run(main()).reports
+    assert "signals" not in reports[0]["ownerInfo"]
+    assert [report["ownerInfo"]["signals"]["at"] for report in reports[1:4]] == [7.0] * 3
+
+
+def test_without_a_period_of_their_own_signals_come_with_the_reports_there_are():
+    async def main():
+        controller = _Controller()
+        reporter = controller.reporter(signals=SignalSource(lambda: TOLD))
+        task = asyncio.create_task(reporter.run())
+        await controller.next(controller.asked)
+        for _ in range(3):
+            await controller.next(controller.read)
+        await reporter.stop()
+        await task
+        return controller
+
+    (only,) = asyncio.run(main()).reports
+    assert only["ownerInfo"]["signals"]["done"] == 4.0
 
 
 def test_stop_is_prompt_and_sends_the_last_figures():

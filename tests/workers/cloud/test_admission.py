@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
@@ -246,3 +247,81 @@ def test_a_bound_of_the_wait_presses_as_soon_as_it_is_reached() -> None:
         await asyncio.gather(line, return_exceptions=True)
 
     asyncio.run(scenario())
+
+
+def test_whatever_becomes_of_a_request_is_counted_once_and_its_time_to_the_moment() -> None:
+    """Requests come, are refused, wait, give up, lose their place, are served or given up, by dice; beside it simple sums."""
+
+    async def scenario(dice: random.Random) -> None:
+        now, came, lost = 0.0, 0, 0
+        admission = Admission(2, 6, clock=lambda: now)
+        admission.resize(3, streams=2)
+        sums, served = [0.0, 0.0, 0.0], [0, 0]
+        waiting: set[asyncio.Task[None]] = set()
+        inside: list[float] = []
+
+        async def request(urgent: bool, left_s: float) -> None:
+            nonlocal came, lost
+            came += 1
+            try:
+                inside.append(await admission.enter(urgent=urgent, left_s=left_s))
+            except (Refused, asyncio.CancelledError):
+                lost += 1
+
+        for _ in range(400):
+            passed = dice.uniform(0, 0.1)
+            working, in_line = counts(admission)
+            for i, level in enumerate((working + in_line, in_line, min(working, admission.streams))):
+                sums[i] += level * passed
+            now += passed
+            match dice.choice(("come", "come", "leave", "cancel", "resize")):
+                case "come":
+                    task = asyncio.ensure_future(request(dice.random() < 0.6, dice.choice((1000.0, 1000.0, 0.05))))
+                    waiting.add(task)
+                    task.add_done_callback(waiting.discard)
+                case "leave" if inside:
+                    gave_up = dice.random() < 0.2
+                    served[gave_up] += 1
+                    admission.leave(inside.pop(0), given_up=gave_up)
+                case "cancel" if waiting:
+                    dice.choice(sorted(waiting, key=id)).cancel()
+                case "resize":
+                    admission.resize(dice.randint(1, 4), dice.randint(1, 3))
+            if dice.random() < 0.7:
+                await settle()
+            assert admission.load() == pytest.approx(tuple(sums))
+        await settle()
+        assert lost > 0
+        assert served[True] > 0
+        assert (admission.offered, admission.done, admission.dropped) == (came, served[False], lost + served[True])
+        for task in waiting:
+            task.cancel()
+
+    for seed in range(20):
+        asyncio.run(scenario(random.Random(seed)))
+
+
+def test_a_place_is_not_taken_from_who_has_just_given_up() -> None:
+    async def scenario() -> None:
+        admission = Admission(1, 4)
+        await admission.enter()
+        waiting = [asyncio.create_task(admission.enter(urgent=False)) for _ in range(4)]
+        await settle()
+        waiting[-1].cancel()  # the youngest of the background, who would lose its place; it has not run since
+        newcomer = asyncio.ensure_future(admission.enter())
+        await settle()
+        assert not newcomer.done()
+        assert waiting[-1].cancelled()
+        assert (admission.offered, admission.dropped) == (6, 1)
+        for task in (*waiting, newcomer):
+            task.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_what_the_bytes_have_no_room_for_counts_as_refused() -> None:
+    admission = Admission(1, 1)
+    budget = ByteBudget(10, admission.refused_elsewhere)
+    with budget.account() as account, pytest.raises(Refused):
+        account.take(11)
+    assert (admission.offered, admission.dropped) == (1, 1)

@@ -21,7 +21,8 @@ from prometheus_client import CollectorRegistry
 from controller.http_api import HttpApi, HttpApiHooks
 from controller.metrics import ControllerMetrics
 from controller.reports import RoutedReport
-from sedna_py.client.local_controller import InferenceCounts, LocalControllerReporter, WorkerIdentity
+from sedna_py.autoscaling.snapshot import Snapshot
+from sedna_py.client.local_controller import InferenceCounts, LocalControllerReporter, SignalSource, WorkerIdentity
 from sedna_py.errors import SettingsError
 from sedna_py.metrics import names
 from sedna_py.protocol.worker_report import RELAYED, WorkerReport
@@ -362,7 +363,10 @@ def test_a_scripts_server_passes_reports_on_as_well(monkeypatch: pytest.MonkeyPa
 # --- the whole way: an edge worker's reporter, the cloud worker, the controller
 
 
-def test_counts_arrive_at_the_controller_and_the_last_ones_too() -> None:
+TOLD = Snapshot(7.25, 1.0, 5.0, 4.0, 0.0, 1.0, 0.5, 0.5, 2.0, (1.0,) * 14, 2.0, 0.125)
+
+
+def test_counts_and_signals_arrive_at_the_controller_and_the_last_ones_too() -> None:
     arrived: list[RoutedReport] = []
     pod = "helmet-deployment-edge-6d4f-abcde"
     service_of_pod = {("default", pod): "helmet"}
@@ -381,7 +385,8 @@ def test_counts_arrive_at_the_controller_and_the_last_ones_too() -> None:
         loaded = threading.Event()
         never = FixedModel(lambda: loaded.wait(20) and io.BytesIO())
         cloud = asyncio.create_task(_serve(never, options, CloudMetrics(), listener, []))
-        edge = LocalControllerReporter(cloud_url, identity, lambda: counts[-1], period_s=0.01)
+        signals = SignalSource(lambda: TOLD)
+        edge = LocalControllerReporter(cloud_url, identity, lambda: counts[-1], period_s=0.01, signals=signals)
         reporting = asyncio.create_task(edge.run())
         await until(lambda: len(arrived) == 1)
         counts.append(InferenceCounts(9, 3))
@@ -394,5 +399,5 @@ def test_counts_arrive_at_the_controller_and_the_last_ones_too() -> None:
         listener.close()
 
     asyncio.run(scenario())
-    assert arrived[0] == RoutedReport("default", "helmet", pod, 7, 2)
-    assert arrived[-1] == RoutedReport("default", "helmet", pod, 9, 3)
+    assert arrived[0] == RoutedReport("default", "helmet", pod, 7, 2, TOLD)
+    assert arrived[-1] == RoutedReport("default", "helmet", pod, 9, 3, TOLD)

@@ -119,7 +119,7 @@ class FakePredictor:
 
     def __init__(self, answer: Callable[[np.ndarray], Any] = sure, *, threads: int = 0) -> None:
         self.labels = ["thing"]
-        self.requests = max(threads, 1)
+        self.requests = self.streams = max(threads, 1)
         self.asked: list[int] = []
         self.closed = False
         self._answer = answer
@@ -381,6 +381,9 @@ def metrics_match(rig: Rig) -> None:
     for cause in OffloadCause:
         assert rig.metric(names.EDGE_OFFLOAD_FAILURES, cause=cause) == sum(r.cause is cause for r in records)
     assert rig.metric(names.EDGE_BYTES_SENT) == sum(r.bytes_sent for r in records)
+    assert rig.pipeline.load.done == len(records)
+    spared = OffloadCause.NEAR_DUPLICATE if rig.worth else None  # else the fake cloud says so
+    assert rig.pipeline.load.asked == sum(r.hard and (r.cause is None or r.cause is not spared) for r in records)
     for stage in ("wait", "edge", "encode", "cloud", "total"):
         times = [getattr(r.latency_ms, stage) for r in records if getattr(r.latency_ms, stage) is not None]
         assert rig.metric(f"{names.EDGE_STAGE_SECONDS}_count", stage=stage) == len(times)

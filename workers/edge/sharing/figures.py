@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from sedna_py.metrics import names
-from workers.edge.frames import FrameBuffer, LaneCounts
+from workers.edge.frames import Backlog, FrameBuffer, LaneCounts
 from workers.edge.sharing.shared_reader import Role, SharedReader
 
 ALONE = "alone"
@@ -24,6 +24,11 @@ class SharedFigures:
     def taken_in(self) -> int:
         """How many frames were read here."""
         return self._sum(lambda buffer: buffer.taken_in)
+
+    @property
+    def came(self) -> int:
+        """How many frames came to this replica's model, or were dropped here before any got them: over replicas these add up."""
+        return self._reader.buffer.taken_in + self.dropped + self.too_old
 
     @property
     def dropped(self) -> int:
@@ -60,6 +65,11 @@ class SharedFigures:
         for source in self._reader.sources:
             found.setdefault(source, LaneCounts()).got = self._reader.buffer.processed(source)
         return found
+
+    def backlog(self) -> Backlog:
+        """Return how long frames have waited here, for whoever gets them."""
+        found = [buffer.backlog() for buffer in (*self._buffers(), self._reader.buffer)]
+        return Backlog(sum(one.waiting_s for one in found), max(one.age_s for one in found))
 
     def summary(self) -> str:
         """Return one line that tells where the frames that were read here went."""

@@ -10,6 +10,7 @@ from sedna_py.errors import SourceError
 from tests.workers.edge.fakes import FakeSource, number_of, until
 from tests.workers.edge.sharing.replicas import Replica, all_numbers, wait_frames
 from workers.edge.frames import BufferPolicy
+from workers.edge.sharing.figures import SharedFigures
 from workers.edge.sharing.shared_reader import Role
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
@@ -96,6 +97,22 @@ def test_a_full_queue_drops_its_oldest_and_every_frame_is_counted(exchange) -> N
     assert len(set(got)) == len(got) == counts.itself + counts.others + counts.queue
     assert capture.feed.buffer.taken_in == 300 == len(got) + capture.feed.buffer.dropped
     assert capture.feed.buffer.dropped > 50
+
+
+def test_over_replicas_the_frames_that_came_add_up_and_their_waiting_counts_where_they_wait(exchange) -> None:
+    replicas = [
+        Replica(exchange(), lambda: FakeSource(300), work_s=0.01, policy=BufferPolicy.DROP_OLDEST, pace=1000).start(),
+        Replica(exchange(), lambda: FakeSource(300), work_s=0.01).start(),
+    ]
+    figures = [SharedFigures(replica.reader) for replica in replicas]
+    until(lambda: figures[0].backlog().age_s > 0, "frames to wait at the capturer")
+    for replica in replicas:
+        replica.end()
+    assert sum(figure.came for figure in figures) == 300
+    assert [figure.came - figure.dropped for figure in figures] == [len(replica.frames) for replica in replicas]
+    assert figures[1].dropped == 0
+    assert figures[0].backlog().waiting_s > figures[1].backlog().waiting_s > 0
+    assert [figure.backlog().age_s for figure in figures] == [0.0, 0.0]
 
 
 def test_a_later_start_begins_a_new_round_of_numbers_under_a_new_name(exchange) -> None:

@@ -102,6 +102,22 @@ def test_replicas_share_a_camera_and_outlive_each_other(programs, tmp_path) -> N
     assert "nobody captures: this replica does from now on" in second.log
 
 
+def test_a_second_replica_halves_the_work_of_the_first_within_five_seconds(programs, tmp_path) -> None:
+    rate = 50
+    source = pictures(tmp_path / "in", [100] * 50)
+    fleet = Fleet(programs, tmp_path, video_url=source, SOURCE_REPEAT=0, SOURCE_PACE=rate)
+    first = fleet.start("first")
+    fleet.wait_more(first, "first", rate)
+    second = fleet.start("second")
+    fleet.wait_more(second, "second", 3 * rate)
+    came = fleet.numbers("second")[0]
+    # The source's frames of the third, fourth and fifth second since then; all are answered, or the test would wait for ever.
+    late = range(came + 2 * rate, came + 5 * rate)
+    until(lambda: set(late) <= set(fleet.numbers("first", "second")), "five seconds of frames")
+    of_first = sum(number in late for number in fleet.numbers("first"))
+    assert of_first == pytest.approx(len(late) / 2, rel=0.2)
+
+
 def third_lost_nothing(fleet: Fleet) -> bool:
     """Whether every frame that was read is answered, but the newest."""
     numbers = fleet.numbers("first", "second", "third")
