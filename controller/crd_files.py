@@ -25,6 +25,14 @@ class _Dumper(yaml.SafeDumper):
         """Make no anchor for any value."""
         return True
 
+    def words(self, values: list[Any]) -> yaml.SequenceNode:
+        """Write a list of texts on one line: deep inside, each line costs 40 bytes before it says anything."""
+        flow = all(isinstance(value, str) for value in values)
+        return self.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=flow)
+
+
+_Dumper.add_representer(list, _Dumper.words)
+
 
 def crd_files() -> Mapping[str, str]:
     """Return the text of each CRD by file name, and the list of them that kustomize reads."""

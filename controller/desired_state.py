@@ -12,7 +12,14 @@ from controller.reasons import Reason
 from controller.resources.cloud_address import SeenExposure, edge_target
 from controller.resources.deployment import deployment
 from controller.resources.edge_pod import takes_host_ports, with_link_tolerations, without_shared_ports
-from controller.resources.environment import EnvVars, cloud_extra, cloud_variables, edge_extra, edge_variables
+from controller.resources.environment import (
+    EnvVars,
+    cloud_extra,
+    cloud_variables,
+    edge_extra,
+    edge_variables,
+    signal_variables,
+)
 from controller.resources.hpa import autoscaler
 from controller.resources.metadata import owner_uid
 from controller.resources.pod_template import Additions, pod_template
@@ -27,6 +34,7 @@ from sedna_py.api.joint_inference_service import JointInferenceService, Worker
 from sedna_py.api.model import Model
 from sedna_py.api.model_mount import model_mount
 from sedna_py.api.shared_streams import shares_streams, sharing_findings
+from sedna_py.autoscaling.scale_metric import autoscaler_block, needs_edge_signals
 
 DEFAULT_STORAGE_INITIALIZER_IMAGE: Final = "sedna-py/storage-initializer:0.1.0"
 DEFAULT_CONTROLLER_ADDRESS: Final = "http://sedna-controller.sedna:9100"
@@ -132,8 +140,9 @@ def _worker_children(
     if shares:
         pod = template["spec"] = with_shared_directory(pod, service.namespace, service.name, inside)
     yield deployment(service, role, template, recreate=role is Role.EDGE and takes_host_ports(pod))
-    if worker.hpa is not None:
-        yield autoscaler(service, role, worker.hpa)
+    block = autoscaler_block(service, role)
+    if block is not None:
+        yield autoscaler(service, role, block)
 
 
 def _worker(service: JointInferenceService, role: Role) -> Worker:
@@ -158,7 +167,8 @@ def _injected(
 def _extra(service: JointInferenceService, role: Role, placement: Placement, shares: bool) -> EnvVars:
     if role is Role.CLOUD:
         return cloud_extra(placement.controller_address)
-    return [*edge_extra(service), *(shared_variables() if shares else [])]
+    signals = signal_variables() if needs_edge_signals(service) else []
+    return [*edge_extra(service), *signals, *(shared_variables() if shares else [])]
 
 
 def _remarks(service: JointInferenceService, surroundings: Surroundings) -> tuple[Finding, ...]:

@@ -12,6 +12,7 @@ import kopf
 from controller.children import ChildKey, ChildKind
 from controller.nodes import ADDRESS_TYPES
 from controller.store import LiveChild, Object, ServiceKey, Store, service_in_labels
+from sedna_py.api.annotations import read_annotations
 from sedna_py.api.child_names import NAME_LABEL
 
 GROUP: Final = "sedna.io"
@@ -205,7 +206,12 @@ def _address(kind: ChildKind) -> tuple[str, str, str]:
 
 def _identity(document: Mapping[str, Any]) -> tuple[Any, ...]:
     metadata = document["metadata"]
-    return metadata.get("uid"), metadata.get("generation"), metadata.get("deletionTimestamp")
+    return (
+        metadata.get("uid"),
+        metadata.get("generation"),
+        metadata.get("deletionTimestamp"),
+        read_annotations(metadata),
+    )
 
 
 def _node_facts(document: Object) -> Object:

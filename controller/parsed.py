@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from sedna_py.api.annotations import read_annotations
 from sedna_py.api.finding import Finding
 from sedna_py.api.findings import check_service, parse_document
 from sedna_py.api.joint_inference_service import JointInferenceService
@@ -40,7 +41,7 @@ class Parser(Generic[R]):
     def parse(self, document: Mapping[str, Any]) -> Parsed[R]:
         """Return what the document says; never raises."""
         metadata = document["metadata"]
-        version = metadata.get("generation") or metadata.get("resourceVersion")
+        version = (metadata.get("generation") or metadata.get("resourceVersion"), read_annotations(metadata))
         known = self._parsed.get(metadata["uid"])
         if known is None or known[0] != version:
             if len(self._parsed) >= MOST_REMEMBERED:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sedna_py.api.exposure import ADDRESS_FORM, BARE_HOST
+from sedna_py.api.hpa import NOT_WHOLE, TARGET_MISSING, TARGET_OF_NOTHING, TWO_FORMS
 from sedna_py.hard_example_mining import BUILTIN_FILTERS, Parameter
 
 Document = dict[str, Any]
@@ -14,6 +15,7 @@ Document = dict[str, Any]
 EDGE = "spec.edgeWorker"
 POD = f"{EDGE}.template.spec"
 HPA = f"{EDGE}.hpa"
+CLOUD_HPA = "spec.cloudWorker.hpa"
 MINING = f"{EDGE}.hardExampleMining"
 CPU_TARGET = {"type": "Utilization", "averageUtilization": 50}
 CPU = {"type": "Resource", "resource": {"name": "cpu", "target": CPU_TARGET}}
@@ -159,6 +161,32 @@ AUTOSCALERS = [
     _of_metric(
         {"type": "Pods", "pods": {**QUEUE, "metric": {"name": ""}}}, ".pods.metric.name", "is empty; write some text"
     ),
+    *(
+        _of_service(path, {"maxReplicas": 2, **short}, f".{field}", message)
+        for path in (HPA, CLOUD_HPA)
+        for short, field, message in (
+            ({"scaleMetric": "rps", "metrics": [CPU]}, "scaleMetric", TWO_FORMS),
+            ({"scaleTarget": 5, "metrics": [CPU]}, "scaleTarget", TWO_FORMS),
+            ({"scaleTarget": 5}, "scaleTarget", TARGET_OF_NOTHING),
+            ({"scaleTarget": 5, "metrics": []}, "scaleTarget", TARGET_OF_NOTHING),
+            ({"scaleMetric": "memory"}, "scaleTarget", TARGET_MISSING),
+            ({"scaleMetric": "latency", "metrics": []}, "scaleTarget", TARGET_MISSING),
+            ({"scaleMetric": "cpu", "scaleTarget": 0.5}, "scaleTarget", NOT_WHOLE),
+            ({"scaleMetric": "latency", "scaleTarget": 250.5}, "scaleTarget", NOT_WHOLE),
+            ({"scaleMetric": "rps", "scaleTarget": 0}, "scaleTarget", "write scaleTarget >= 0.01"),
+            ({"scaleMetric": "cpu", "scaleTarget": 1e300}, "scaleTarget", "write scaleTarget <= 1000000"),
+        )
+    ),
+    _of_service(
+        HPA,
+        {"maxReplicas": 2, "scaleMetric": "qps"},
+        ".scaleMetric",
+        'supported values: "concurrency", "rps", "cpu", "memory", "streams", "demand", "latency"',
+    ),
+    _of_service(HPA, {"maxReplicas": 2, "class": "keda"}, ".class", 'supported values: "hpa", "none", "external"'),
+    _of_service(CLOUD_HPA, {"maxReplicas": 2, "minReplicas": -1}, ".minReplicas", "write minReplicas >= 0"),
+    _of_service(CLOUD_HPA, {"maxReplicas": 2, "earlyWarning": 0}, ".earlyWarning", "write earlyWarning >= 0.01"),
+    _of_service(CLOUD_HPA, {"maxReplicas": 2, "earlyWarning": 11}, ".earlyWarning", "write earlyWarning <= 10"),
     _of_service(
         HPA,
         {"maxReplicas": 2, "behavior": {"scaleUp": {"stabilizationWindowSeconds": 4000}}},

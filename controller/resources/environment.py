@@ -8,7 +8,7 @@ in the contract and give way to the template's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from sedna_py.api.child_names import BIG_MODEL_PORT, cloud_pods_address
 from sedna_py.api.exposure import HostPort
@@ -17,6 +17,9 @@ from sedna_py.api.model import Model
 from sedna_py.api.worker_environment import cloud_environment, edge_environment
 
 EnvVars = list[dict[str, Any]]
+
+SIGNAL_PERIOD_S: Final = "2"
+"""A value is to be 5 s old at most, and passes the cloud worker on its way."""
 
 
 def edge_variables(service: JointInferenceService, model: Model, cloud: HostPort, lc_server: str | None) -> EnvVars:
@@ -46,6 +49,11 @@ def edge_extra(service: JointInferenceService) -> EnvVars:
     pods = cloud_pods_address(service.name, service.namespace)
     listed = pods is not None and service.spec.cloud_worker.exposure.type == "ClusterIP"
     return [{"name": "BIG_MODEL_PODS", "value": pods}] if listed else []
+
+
+def signal_variables() -> EnvVars:
+    """Return what makes an edge worker say often what it counts, for an autoscaler that asks every 15 s."""
+    return [{"name": "SIGNAL_PERIOD", "value": SIGNAL_PERIOD_S}]
 
 
 def with_variables(own: EnvVars, injected: EnvVars, extra: EnvVars) -> EnvVars:

@@ -11,7 +11,7 @@ from sedna_py.api.joint_inference_service import JointInferenceService
 
 
 def autoscaler(service: JointInferenceService, role: Role, block: Hpa) -> Child:
-    """Return the autoscaler of a worker's Deployment; `block` is passed on as it was written."""
+    """Return the autoscaler of a worker's Deployment; `block` has fields of autoscaling/v2 only and is passed on as it is."""
     target = {
         "apiVersion": ChildKind.DEPLOYMENT.api_version,
         "kind": ChildKind.DEPLOYMENT.kind,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from controller.status.live import LiveObject, block, is_going, items, moment, text
-from sedna_py.api.hpa import Hpa
 from sedna_py.api.joint_inference_service import Worker
 
 
@@ -20,15 +19,16 @@ class MissingRequest:
     exists: bool = True
 
 
-def missing_requests(worker: Worker, pods: Sequence[LiveObject]) -> list[MissingRequest]:
+def missing_requests(
+    worker: Worker, relative: Iterable[tuple[str, str | None]], pods: Sequence[LiveObject]
+) -> list[MissingRequest]:
     """Return what keeps utilization from being computed: in the newest live pod, else in the template.
 
-    A live pod has what a LimitRange put into it, and the containers that a webhook added.
+    `relative` has (resource, container or None for all) of each metric that is a share of the requests. A live pod has what a
+    LimitRange put into it, and the containers that a webhook added.
     """
-    if worker.hpa is None:
-        return []
     spec = _newest_spec(pods) or worker.template.spec.model_dump(by_alias=True, exclude_none=True)
-    return list(dict.fromkeys(missing for pair in _relative_metrics(worker.hpa) for missing in _missing(spec, *pair)))
+    return list(dict.fromkeys(missing for pair in relative for missing in _missing(spec, *pair)))
 
 
 def _newest_spec(pods: Sequence[LiveObject]) -> LiveObject:
@@ -39,18 +39,6 @@ def _newest_spec(pods: Sequence[LiveObject]) -> LiveObject:
 
 def _created(pod: LiveObject) -> Any:
     return moment(pod, "metadata", "creationTimestamp") if items(pod, "spec", "containers") else None
-
-
-def _relative_metrics(hpa: Hpa) -> Iterator[tuple[str, str | None]]:
-    """Yield (resource, container or None for all) of each metric that is a share of the requests."""
-    if not hpa.metrics:
-        yield "cpu", None  # what Kubernetes takes when none is written: 80 % of the CPU request
-    for metric in hpa.metrics or ():
-        if metric.resource is not None and metric.resource.target.average_utilization is not None:
-            yield metric.resource.name, None
-        source = metric.container_resource
-        if source is not None and source.target.average_utilization is not None:
-            yield source.name, source.container
 
 
 def _missing(spec: LiveObject, resource: str, only: str | None) -> Iterator[MissingRequest]:

@@ -11,24 +11,24 @@ from controller.reasons import Reason
 from controller.status.cause import Cause
 from controller.status.clock import Clock
 from controller.status.live import LiveObject, condition, is_going, latest, moment, text
+from controller.status.metric_words import failure_words, missing_metric_words
 from controller.status.observed import Observed
 from controller.status.resource_requests import MissingRequest, missing_requests
 from controller.status.wording import counted, joined, one_line
 from controller.status.worker_state import Truth, WorkerState
 from sedna_py.api.child_names import Role
-from sedna_py.api.hpa import Hpa
-from sedna_py.api.joint_inference_service import Worker
+from sedna_py.api.hpa import Hpa, MetricSpec
+from sedna_py.api.joint_inference_service import JointInferenceService
+from sedna_py.autoscaling.scale_metric import autoscaler_class, metric_specs, utilization_metrics
 
 # The first sample of a new pod takes until the metrics server has read it twice.
 _FIRST_SAMPLE_S: Final = 25.0
-_NO_SAMPLE_YET: Final = ("did not receive metrics", "no metrics returned", "no pods returned by selector")
-_API_MISSING: Final = (
-    "could not find the requested resource",
-    "unable to handle the request",
-    "no matches for kind",
-    "no custom metrics API",
+_NO_SAMPLE_YET: Final = (
+    "did not receive metrics",
+    "no metrics returned",
+    "no pods returned by selector",
+    "could not find the metric",
 )
-_RESOURCE_FAILURES: Final = frozenset({"FailedGetResourceMetric", "FailedGetContainerResourceMetric"})
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,19 @@ class ScalingState:
 
 
 def scaling_condition(
-    state: WorkerState, worker: Worker, observed: Observed, clock: Clock, problem: Cause | None = None
+    state: WorkerState, service: JointInferenceService, observed: Observed, clock: Clock, problem: Cause | None = None
 ) -> ScalingState | None:
-    """Return what the autoscaler of the worker is, None where the service asks for none.
+    """Return what the autoscaler of the worker is, None where the service asks for none, or somebody else scales.
 
     `problem` is what kept the controller from applying it.
     """
-    if worker.hpa is None:
-        return None
     role, hpa = state.role, observed.hpas.get(state.role)
+    worker = service.spec.cloud_worker if role is Role.CLOUD else service.spec.edge_worker
+    if worker.hpa is None or autoscaler_class(service, role) != "hpa":
+        return None
     if problem is not None:
         return ScalingState(role, "False", problem.reason, one_line(problem.message, 640))
-    lacking = missing_requests(worker, observed.pods.get(role, ()))
+    lacking = missing_requests(worker, utilization_metrics(service, role), observed.pods.get(role, ()))
     if lacking:
         return ScalingState(role, "False", Reason.NO_RESOURCE_REQUEST, _request_words(lacking))
     if state.reason is Reason.SCALED_TO_ZERO:
@@ -62,7 +63,8 @@ def scaling_condition(
     if hpa is None or is_going(hpa):
         return ScalingState(role, "Unknown", Reason.STARTING, "its autoscaler is not there yet")
     since = _readable_since(hpa, observed.pods.get(role, ()))
-    return _of_live(state, worker.hpa, hpa, lambda: clock.passed(since, _FIRST_SAMPLE_S))
+    metrics = metric_specs(service, role)
+    return _of_live(state, worker.hpa, metrics, hpa, lambda: clock.passed(since, _FIRST_SAMPLE_S))
 
 
 def _readable_since(hpa: LiveObject, pods: Sequence[LiveObject]) -> datetime | None:
@@ -72,13 +74,15 @@ def _readable_since(hpa: LiveObject, pods: Sequence[LiveObject]) -> datetime | N
     return latest((moment(hpa, "metadata", "creationTimestamp"), min(served, default=None)))
 
 
-def _of_live(state: WorkerState, wanted: Hpa, hpa: LiveObject, sample_is_due: Callable[[], bool]) -> ScalingState:
+def _of_live(
+    state: WorkerState, wanted: Hpa, metrics: Sequence[MetricSpec], hpa: LiveObject, sample_is_due: Callable[[], bool]
+) -> ScalingState:
     role = state.role
     able, active = condition(hpa, "AbleToScale"), condition(hpa, "ScalingActive")
     if able.get("status") == "False" and text(able, "reason").startswith("Failed"):
-        return ScalingState(role, "False", Reason.METRIC_UNAVAILABLE, _failure_words(able))
+        return ScalingState(role, "False", Reason.METRIC_UNAVAILABLE, failure_words(able))
     if active.get("status") == "False":
-        return _inactive(state, wanted, active, sample_is_due)
+        return _inactive(state, wanted, metrics, active, sample_is_due)
     if active.get("status") != "True":
         return ScalingState(role, "Unknown", Reason.STARTING, "its autoscaler has not reported yet")
     limited = condition(hpa, "ScalingLimited")
@@ -88,42 +92,26 @@ def _of_live(state: WorkerState, wanted: Hpa, hpa: LiveObject, sample_is_due: Ca
     return ScalingState(role, "True", Reason.SCALING, f"scales {_range(wanted)}")
 
 
-def _inactive(state: WorkerState, wanted: Hpa, active: LiveObject, sample_is_due: Callable[[], bool]) -> ScalingState:
+def _inactive(
+    state: WorkerState,
+    wanted: Hpa,
+    metrics: Sequence[MetricSpec],
+    active: LiveObject,
+    sample_is_due: Callable[[], bool],
+) -> ScalingState:
     said = text(active, "message")
     if text(active, "reason") == "ScalingDisabled":
         return ScalingState(state.role, "False", Reason.SCALING_DISABLED, one_line(said))
     if "missing request for" in said:
-        return ScalingState(state.role, "False", Reason.NO_RESOURCE_REQUEST, _failure_words(active))
+        return ScalingState(state.role, "False", Reason.NO_RESOURCE_REQUEST, failure_words(active))
     no_sample = any(sign in said.lower() for sign in _NO_SAMPLE_YET)
     if no_sample and state.ready == 0:
         message = f"will scale {_range(wanted)} when a pod is ready"
         return ScalingState(state.role, "Unknown", Reason.STARTING, message)
     if no_sample and not sample_is_due():
         return ScalingState(state.role, "Unknown", Reason.STARTING, "waits for the first samples of its metric")
-    message = joined((_failure_words(active), _hint(state.role, text(active, "reason"), said)))
+    message = missing_metric_words(state.role, metrics, active, state.wanted)
     return ScalingState(state.role, "False", Reason.METRIC_UNAVAILABLE, message)
-
-
-def _failure_words(found: LiveObject) -> str:
-    said = one_line(text(found, "message"))
-    return f"the autoscaler says {one_line(text(found, 'reason')) or 'nothing'}{f': {said}' if said else ''}"
-
-
-def _hint(role: Role, reason: str, said: str) -> str:
-    if reason in _RESOURCE_FAILURES:
-        if any(sign in said for sign in _API_MISSING):
-            return "install metrics-server; `kubectl top pods` must answer"
-        hint = "`kubectl top pods` must show the worker's pods"
-        if role is Role.EDGE:
-            hint += (
-                "; for nodes of KubeEdge switch on cloudStream and edgeStream and give metrics-server"
-                " --kubelet-use-node-status-port"
-            )
-        return hint
-    if any(sign in said for sign in _API_MISSING):
-        kind = "external.metrics.k8s.io" if reason == "FailedGetExternalMetric" else "custom.metrics.k8s.io"
-        return f"no server answers {kind}; install one that has the metric"
-    return ""
 
 
 def _request_words(lacking: list[MissingRequest]) -> str:
@@ -140,4 +128,4 @@ def _request_words(lacking: list[MissingRequest]) -> str:
 
 
 def _range(hpa: Hpa) -> str:
-    return f"between {hpa.min_replicas or 1} and {counted(hpa.max_replicas, 'pod')}"
+    return f"between {hpa.fewest} and {counted(hpa.max_replicas, 'pod')}"

@@ -11,7 +11,8 @@ from controller.reasons import Reason
 from controller.status import conditions
 from controller.status.cause import Cause
 from controller.status.clock import Clock
-from controller.status.live import LiveObject, items, kept_time, rfc3339
+from controller.status.live import LiveObject, condition, items, kept_time, rfc3339
+from controller.status.missed_look import steadied
 from controller.status.observed import Observed
 from controller.status.reach_state import ReachState, reach_condition
 from controller.status.scaling_state import ScalingState, scaling_condition
@@ -26,6 +27,7 @@ from sedna_py.api.joint_inference_service import (
     Worker,
     WorkerStatus,
 )
+from sedna_py.autoscaling.scale_metric import autoscaler_class
 
 Phase = Literal["Starting", "Running", "Degraded", "Failed"]
 
@@ -99,10 +101,13 @@ def _worker(role: Role, view: ServiceView, clock: Clock) -> WorkerState:
 
 
 def _scaling(state: WorkerState, view: ServiceView, clock: Clock) -> ScalingState | None:
-    worker = _spec(view.service, state.role)
-    if worker is None:
+    if view.service is None:
         return None
-    return scaling_condition(state, worker, view.observed, clock, view.scaling_problems.get(state.role))
+    found = scaling_condition(state, view.service, view.observed, clock, view.scaling_problems.get(state.role))
+    if found is None:
+        return None
+    before = condition({"status": view.previous}, conditions.SCALING_TYPES[state.role])
+    return steadied(found, before, view.generation, view.observed.hpas.get(state.role), clock)
 
 
 def _reach(view: ServiceView, clock: Clock) -> ReachState | None:
@@ -144,12 +149,21 @@ def _phase(
 def _worker_status(state: WorkerState, service: JointInferenceService | None) -> WorkerStatus:
     worker = _spec(service, state.role)
     hpa = worker.hpa if worker is not None else None
-    fewest = (hpa.min_replicas if hpa is not None else None) or 1
+    fewest = max(1, hpa.fewest) if hpa is not None else 1
     scaled_to_zero = state.reason is Reason.SCALED_TO_ZERO
     return WorkerStatus(
         ready=f"{state.ready}/{state.wanted if scaled_to_zero else state.wanted or fewest}",
-        scale=f"{fewest}-{hpa.max_replicas}" if hpa is not None else None,
+        scale=_scale(service, state.role),
     )
+
+
+def _scale(service: JointInferenceService | None, role: Role) -> str | None:
+    """Return the range in which the worker is scaled, or who does that in place of an autoscaler of ours."""
+    worker = _spec(service, role)
+    if service is None or worker is None or worker.hpa is None:
+        return None
+    who = autoscaler_class(service, role)
+    return f"{worker.hpa.fewest}-{worker.hpa.max_replicas}" if who == "hpa" else who
 
 
 def _spec(service: JointInferenceService | None, role: Role) -> Worker | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sedna_py.api.base import INT32_MAX
+from sedna_py.api.wording import plain
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,15 @@ def bound_rules(name: str, schema: Mapping[str, Any]) -> Iterator[Rule]:
     A number that is too large for its type is refused by the API server without a rule.
     """
     if schema.get("minimum", -INT32_MAX) > -INT32_MAX:
-        yield Rule(f"self >= {schema['minimum']}", f"write {name} >= {schema['minimum']}")
+        yield Rule(f"self >= {_literal(schema, 'minimum')}", f"write {name} >= {plain(schema['minimum'])}")
     if schema.get("maximum", INT32_MAX) < INT32_MAX:
-        yield Rule(f"self <= {schema['maximum']}", f"write {name} <= {schema['maximum']}")
+        yield Rule(f"self <= {_literal(schema, 'maximum')}", f"write {name} <= {plain(schema['maximum'])}")
     if schema.get("minLength") == 1:
         yield Rule("self != ''", "is empty; write some text")
     if schema.get("minItems") == 1:
         yield Rule("size(self) > 0", "is an empty list; write at least one item")
+
+
+def _literal(schema: Mapping[str, Any], bound: str) -> str:
+    """Return the bound in the type of the field: CEL compares a number with a fraction to nothing else."""
+    return repr(float(schema[bound]) if schema["type"] == "number" else schema[bound])

@@ -13,7 +13,15 @@ from sedna_py.api.crd_exposure_rules import address_rule, exposure_rules
 from sedna_py.api.crd_filter_rules import filter_rules
 from sedna_py.api.crd_rule import Rule, pattern, text
 from sedna_py.api.crd_url_rules import url_rules
-from sedna_py.api.hpa import SOURCE_OF_TYPE
+from sedna_py.api.hpa import (
+    METRICS_WITHOUT_DEFAULT,
+    NOT_WHOLE,
+    SOURCE_OF_TYPE,
+    TARGET_MISSING,
+    TARGET_OF_NOTHING,
+    TWO_FORMS,
+    WHOLE_METRICS,
+)
 from sedna_py.api.metadata import SERVICE_NAME_MAX
 
 _LABEL: Final = "^[a-z]([a-z0-9-]*[a-z0-9])?$"
@@ -48,16 +56,40 @@ def _metric_rules() -> Iterator[Rule]:
         )
 
 
+def _hpa_rules() -> Iterator[Rule]:
+    yield Rule(
+        "self.maxReplicas < 1 || !has(self.minReplicas) || self.maxReplicas >= self.minReplicas",
+        "is less than minReplicas; write maxReplicas >= minReplicas",
+        field=".maxReplicas",
+    )
+    has_metrics = "has(self.metrics) && size(self.metrics) > 0"
+    yield Rule(f"!has(self.scaleMetric) || !({has_metrics})", TWO_FORMS, field=".scaleMetric")
+    yield Rule(
+        "!has(self.scaleTarget) || has(self.scaleMetric)",
+        message_expression=f"{has_metrics} ? {text(TWO_FORMS)} : {text(TARGET_OF_NOTHING)}",
+        field=".scaleTarget",
+    )
+    yield Rule(
+        f"!has(self.scaleMetric) || has(self.scaleTarget) || !(self.scaleMetric in [{_listed(METRICS_WITHOUT_DEFAULT)}])",
+        TARGET_MISSING,
+        field=".scaleTarget",
+    )
+    yield Rule(
+        f"!has(self.scaleMetric) || !has(self.scaleTarget) || !(self.scaleMetric in [{_listed(WHOLE_METRICS)}])"
+        " || self.scaleTarget > 1e6 || double(int(self.scaleTarget)) == self.scaleTarget",
+        NOT_WHOLE,
+        field=".scaleTarget",
+    )
+
+
+def _listed(values: Sequence[str]) -> str:
+    return ", ".join(text(value) for value in values)
+
+
 _OBJECT_RULES: Final[Mapping[str, Sequence[Rule]]] = {
     "Exposure": exposure_rules(),
     "HardExampleMining": tuple(filter_rules()),
-    "Hpa": (
-        Rule(
-            "self.maxReplicas < 1 || !has(self.minReplicas) || self.maxReplicas >= self.minReplicas",
-            "is less than minReplicas; write maxReplicas >= minReplicas",
-            field=".maxReplicas",
-        ),
-    ),
+    **dict.fromkeys(("Hpa", "CloudHpa"), tuple(_hpa_rules())),
     "MetricSpec": tuple(_metric_rules()),
     "MetricTarget": (
         Rule(
@@ -100,6 +132,7 @@ _KEYWORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "Parameter.key": {"maxLength": 253},
     "Parameter.value": {"maxLength": 4096},
     "Hpa.metrics": {"maxItems": 128},
+    "CloudHpa.metrics": {"maxItems": 128},
     "MetricTarget.averageValue": {"maxLength": 64},
     "MetricTarget.value": {"maxLength": 64},
     "ModelSpec.url": {"maxLength": 8192},

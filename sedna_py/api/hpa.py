@@ -1,15 +1,31 @@
-"""The autoscaling block of a worker: a part of autoscaling/v2, passed on as it was written.
+"""The autoscaling block of a worker: a part of autoscaling/v2, passed on as it was written, and short forms beside it.
 
-Source of the shapes: the Kubernetes API reference, HorizontalPodAutoscaler v2.
+Source of the shapes: the Kubernetes API reference, HorizontalPodAutoscaler v2; of scaleMetric and scaleTarget: KServe, v1beta1.
+What the short forms become is in sedna_py.autoscaling.scale_metric.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from sedna_py.api.base import ApiModel, Positive, Quantity, problem
+from sedna_py.api.base import ApiModel, Count, Positive, Quantity, problem
+
+ScaleMetric = Literal["concurrency", "rps", "cpu", "memory", "streams", "demand", "latency"]
+AutoscalerClass = Literal["hpa", "none", "external"]
+
+SCALE_METRICS: Final[tuple[ScaleMetric, ...]] = get_args(ScaleMetric)
+AUTOSCALER_CLASSES: Final[tuple[AutoscalerClass, ...]] = get_args(AutoscalerClass)
+# In percent of the requests, or in milliseconds: what Kubernetes keeps no fraction of.
+WHOLE_METRICS: Final[tuple[ScaleMetric, ...]] = ("cpu", "memory", "latency")
+METRICS_WITHOUT_DEFAULT: Final[tuple[ScaleMetric, ...]] = ("memory", "latency")
+
+# What is refused, here and by the CRD in the same words.
+TWO_FORMS: Final = "and metrics say the same in two forms; write one of them, and remove the other"
+TARGET_OF_NOTHING: Final = "says nothing without scaleMetric; write scaleMetric beside it, such as concurrency"
+TARGET_MISSING: Final = "is missing; write it, as memory and latency have no target that suits all models"
+NOT_WHOLE: Final = "is no whole number; write percent of the requests (cpu, memory) or milliseconds (latency)"
 
 SOURCE_OF_TYPE = {
     "Resource": "resource",
@@ -139,8 +155,19 @@ class Behavior(ApiModel):
 class Hpa(ApiModel):
     """The HorizontalPodAutoscaler of one worker."""
 
+    autoscaler_class: AutoscalerClass | None = Field(
+        default=None,
+        alias="class",
+        description="hpa, the default, makes an autoscaler; none and external make none: replicas are yours, or KEDA's.",
+    )
     min_replicas: Positive | None = Field(default=None, description="Fewest pods; Kubernetes takes 1 when absent.")
     max_replicas: Positive = Field(description="Most pods.")
+    scale_metric: ScaleMetric | None = Field(default=None, description="What to scale by, in place of metrics.")
+    scale_target: Annotated[float, Field(ge=0.01, le=1e6, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="Mean of a pod to aim at: requests, requests/s, a ratio, percent of the requests for cpu and memory,"
+        " or ms of latency.",
+    )
     metrics: list[MetricSpec] | None = Field(
         default=None, description="What to scale by; Kubernetes takes 80 % CPU utilization when absent."
     )
@@ -153,3 +180,33 @@ class Hpa(ApiModel):
         if value < least:
             raise problem(f"is {value}, less than minReplicas {least}; write maxReplicas >= {least}")
         return value
+
+    @model_validator(mode="after")
+    def _short_form_is_whole_and_alone(self) -> Self:
+        metric, target = self.scale_metric, self.scale_target
+        if self.metrics and (metric is not None or target is not None):
+            raise problem(TWO_FORMS, ("scaleMetric" if metric is not None else "scaleTarget",))
+        if metric is None and target is not None:
+            raise problem(TARGET_OF_NOTHING, ("scaleTarget",))
+        if metric in METRICS_WITHOUT_DEFAULT and target is None:
+            raise problem(TARGET_MISSING, ("scaleTarget",))
+        if metric in WHOLE_METRICS and target is not None and not target.is_integer():
+            raise problem(NOT_WHOLE, ("scaleTarget",))
+        return self
+
+    @property
+    def fewest(self) -> int:
+        """The fewest pods."""
+        return self.min_replicas if self.min_replicas is not None else 1
+
+
+class CloudHpa(Hpa):
+    """The HorizontalPodAutoscaler of the cloud worker."""
+
+    min_replicas: Count | None = Field(
+        default=None, description="Fewest pods; Kubernetes takes 1 when absent. 0 lets an idle worker have none."
+    )
+    early_warning: Annotated[float, Field(ge=0.01, le=10, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="Also scale by the work that edges announce: the share of a pod that it may take, such as 0.7.",
+    )

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from sedna_py.api.base import ApiModel, Count, KeyValue, Timestamp, refuse_duplicates
 from sedna_py.api.exposure import Exposure
-from sedna_py.api.hpa import Hpa
+from sedna_py.api.hpa import CloudHpa, Hpa
 from sedna_py.api.metadata import API_VERSION, DEFAULT_NAMESPACE, ServiceMeta
 from sedna_py.api.pod_template import PodTemplate
 
@@ -50,6 +50,7 @@ class Worker(ApiModel):
 class CloudWorker(Worker):
     """The cloud side, which edges have to reach."""
 
+    hpa: CloudHpa | None = Field(default=None, description="Autoscaling of the worker; absent means one pod.")
     expose: Exposure | None = Field(default=None, description="How edges reach it; absent means type ClusterIP.")
     container_concurrency: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         default=None, description="Most requests in the model of a pod at once."
@@ -90,7 +91,7 @@ class WorkerStatus(ApiModel):
     """The pods of one worker in two words, for `kubectl get ji`."""
 
     ready: str | None = Field(default=None, description="Ready pods over wanted pods, such as 1/2.")
-    scale: str | None = Field(default=None, description="Range of the autoscaler, such as 1-5; absent without one.")
+    scale: str | None = Field(default=None, description="Range of the autoscaler, such as 1-5, or its class.")
 
 
 class WorkerCounts(ApiModel):

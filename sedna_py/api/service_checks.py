@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from sedna_py.api.child_names import Role
 from sedna_py.api.edge_checks import edge_findings
 from sedna_py.api.finding import Finding, error, warning
-from sedna_py.api.hpa import Hpa, MetricSpec
 from sedna_py.api.joint_inference_service import HardExampleMining, JointInferenceService, Worker
 from sedna_py.api.model import Model
 from sedna_py.api.pod_template import Container
+from sedna_py.api.scaling_checks import scaling_findings
 from sedna_py.api.wording import did_you_mean, show
+from sedna_py.autoscaling.scale_metric import utilization_metrics
 from sedna_py.hard_example_mining import check_parameters, known_filters
 
 FILTER_MODULE_ENV = "HEM_MODULE"
@@ -25,8 +27,9 @@ def check_service(service: JointInferenceService, models: Mapping[str, Model] | 
     for side, worker in workers.items():
         findings += _model_findings(side, worker, models, service.namespace)
         findings += _image_findings(side, worker)
-        findings += _metric_findings(side, worker)
-    return [*findings, *edge_findings(service)]
+    for role, side in ((Role.EDGE, "edgeWorker"), (Role.CLOUD, "cloudWorker")):
+        findings += _metric_findings(side, workers[side], utilization_metrics(service, role))
+    return [*findings, *scaling_findings(service), *edge_findings(service)]
 
 
 def _mining_findings(service: JointInferenceService) -> Iterator[Finding]:
@@ -82,11 +85,11 @@ def _image_findings(side: str, worker: Worker) -> Iterator[Finding]:
             )
 
 
-def _metric_findings(side: str, worker: Worker) -> Iterator[Finding]:
+def _metric_findings(side: str, worker: Worker, relative: Iterable[tuple[str, str | None]]) -> Iterator[Finding]:
     if worker.hpa is None:
         return
     containers = worker.template.spec.containers
-    for resource, only in _utilization_metrics(worker.hpa):
+    for resource, only in relative:
         for index, container in enumerate(containers):
             if only in {None, container.name} and _request(container, resource) is None:
                 yield warning(
@@ -103,21 +106,6 @@ def _metric_findings(side: str, worker: Worker) -> Iterator[Finding]:
                 ("spec", side, "hpa", "metrics", position, "containerResource", "container"),
                 f"is {show(source.container)}, which is not in the template{hint or ';'} write {' or '.join(map(show, names))}",
             )
-
-
-def _utilization_metrics(hpa: Hpa) -> Iterator[tuple[str, str | None]]:
-    """Yield (resource, container or None for all) of each metric that is relative to requests, each once."""
-    pairs = [_utilization_metric(metric) for metric in hpa.metrics or ()] if hpa.metrics else [("cpu", None)]
-    yield from dict.fromkeys(pair for pair in pairs if pair is not None)
-
-
-def _utilization_metric(metric: MetricSpec) -> tuple[str, str | None] | None:
-    if metric.resource is not None and metric.resource.target.average_utilization is not None:
-        return metric.resource.name, None
-    source = metric.container_resource
-    if source is not None and source.target.average_utilization is not None:
-        return source.name, source.container
-    return None
 
 
 def _request(container: Container, resource: str) -> object:

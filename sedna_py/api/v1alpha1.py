@@ -6,6 +6,7 @@ from sedna_py.api.base import KeyValue, Quantity
 from sedna_py.api.exposure import Exposure
 from sedna_py.api.hpa import (
     Behavior,
+    CloudHpa,
     ContainerResourceSource,
     ExternalSource,
     Hpa,
@@ -53,6 +54,7 @@ __all__ = [
     "DEFAULT_NAMESPACE",
     "SERVICE_NAME_MAX",
     "Behavior",
+    "CloudHpa",
     "CloudWorker",
     "Condition",
     "Container",

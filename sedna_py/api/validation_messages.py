@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from sedna_py.api.finding import Finding, Place, error
 from sedna_py.api.schema_walk import describe
-from sedna_py.api.wording import did_you_mean, near_miss, path_text, show
+from sedna_py.api.wording import did_you_mean, near_miss, path_text, plain, show
 
 _KEY_MARK: Final = "[key]"
 
@@ -76,7 +76,7 @@ def _kind(wanted: str) -> Callable[[ErrorDetails, str], str]:
 
 
 def _bound(relation: str, key: str) -> Callable[[ErrorDetails, str], str]:
-    return lambda details, leaf: f"is {show(details['input'])}; write {leaf} {relation} {details['ctx'][key]}"
+    return lambda details, leaf: f"is {show(details['input'])}; write {leaf} {relation} {plain(details['ctx'][key])}"
 
 
 def _unforeseen(details: ErrorDetails, leaf: str) -> str:
@@ -89,6 +89,8 @@ _WORDINGS: Final[Mapping[str, Callable[[ErrorDetails, str], str]]] = {
     "int_type": _not_whole,
     "int_from_float": _not_whole,
     "literal_error": _not_a_choice,
+    "float_type": _kind("a number, without quotes"),
+    "finite_number": _kind("a number that is finite"),
     "bool_type": _kind("true or false"),
     "list_type": _kind("a list, each item beginning with '- '"),
     "dict_type": _kind("a mapping, 'name: value' on each line"),

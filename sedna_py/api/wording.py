@@ -44,6 +44,11 @@ def _quoted(text: str) -> str:
     )
 
 
+def plain(number: float) -> str:
+    """Return a finite number as people write it: 1000000 and 0.01, never 1e+06 or 1000000.0."""
+    return str(int(number)) if number == int(number) else repr(number)
+
+
 def path_text(place: Sequence[str | int]) -> str:
     """Return a place in a document as people write it: `spec.containers[0].name`."""
     text = ""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from controller.children import ChildKind
-from controller.desired_state import Placement, Surroundings, desired_state, manifest_bytes
+from controller.desired_state import DesiredState, Placement, Surroundings, desired_state, manifest_bytes
 from controller.reasons import Reason
 from sedna_py.api.child_names import Role
 from sedna_py.cli import with_uid
@@ -26,6 +26,7 @@ from tests.controller.wanted_objects import (
     child,
     parsed_model,
     parsed_service,
+    pod,
     template,
     wanted,
 )
@@ -163,6 +164,73 @@ def test_the_autoscaler_is_the_block_as_it_was_written(block: dict[str, Any]) ->
         },
         "spec": {"scaleTargetRef": target, **block},
     }
+
+
+def metrics_of(state: DesiredState, role: Role) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = child(state, ChildKind.HPA, role).manifest["spec"]["metrics"]
+    return found
+
+
+def test_a_short_form_becomes_an_autoscaler_of_kubernetes() -> None:
+    short = {"maxReplicas": 3, "scaleMetric": "concurrency", "scaleTarget": 1}
+    state = wanted(
+        {"spec.cloudWorker.hpa": {**short, "minReplicas": 0, "earlyWarning": 0.7}, "spec.edgeWorker.hpa": short}
+    )
+    assert child(state, ChildKind.HPA, Role.EDGE).manifest["spec"] == {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "helmet-deployment-edge"},
+        "maxReplicas": 3,
+        "metrics": [
+            {
+                "type": "Pods",
+                "pods": {
+                    "metric": {"name": "sedna_concurrency"},
+                    "target": {"type": "AverageValue", "averageValue": "1"},
+                },
+            }
+        ],
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}},
+    }
+    assert child(state, ChildKind.HPA, Role.CLOUD).manifest["spec"]["minReplicas"] == 1
+    assert [metric["type"] for metric in metrics_of(state, Role.CLOUD)] == ["Pods", "Object"]
+
+
+def test_an_annotation_becomes_the_same_autoscaler_as_the_field() -> None:
+    field = wanted({"spec.cloudWorker.hpa": {"maxReplicas": 3, "scaleMetric": "rps", "scaleTarget": 50}})
+    annotations = {"autoscaling.knative.dev/metric": "rps", "autoscaling.knative.dev/target": "50"}
+    said = wanted({"spec.cloudWorker.hpa": {"maxReplicas": 3}, "metadata.annotations": annotations})
+    assert [manifest_bytes(one) for one in said.children] == [manifest_bytes(one) for one in field.children]
+
+
+@pytest.mark.parametrize("who", ["none", "external"])
+def test_who_scales_by_himself_gets_everything_but_the_autoscaler(who: str) -> None:
+    ours = wanted({"spec.edgeWorker.hpa": HPA, "spec.cloudWorker.hpa": HPA})
+    theirs = wanted({f"spec.{side}.hpa": {**HPA, "class": who} for side in ("edgeWorker", "cloudWorker")})
+    kept = [manifest_bytes(one) for one in ours.children if one.kind is not ChildKind.HPA]
+    assert [manifest_bytes(one) for one in theirs.children] == kept
+
+
+@pytest.mark.parametrize(
+    ("changes", "often"),
+    [
+        ({}, False),
+        ({"spec.edgeWorker.hpa": HPA}, False),
+        ({"spec.cloudWorker.hpa": {**HPA, "scaleMetric": "streams"}}, False),
+        ({"spec.edgeWorker.hpa": {**HPA, "scaleMetric": "demand"}}, True),
+        ({"spec.cloudWorker.hpa": {**HPA, "earlyWarning": 0.7}}, True),
+        ({"spec.cloudWorker.hpa": {**HPA, "minReplicas": 0}}, True),
+    ],
+)
+def test_edges_are_told_to_report_often_where_something_depends_on_it(changes: dict[str, Any], often: bool) -> None:
+    state = wanted(changes)
+    names = {role: [one["name"] for one in pod(state, role)["containers"][0]["env"]] for role in Role}
+    assert ("SIGNAL_PERIOD" in names[Role.EDGE]) is often
+    assert "SIGNAL_PERIOD" not in names[Role.CLOUD]
+
+
+def test_a_period_of_the_templates_own_stays() -> None:
+    mine = [{"name": "c", "image": "i", "env": [{"name": "SIGNAL_PERIOD", "value": "20"}]}]
+    state = wanted({"spec.edgeWorker.hpa": {**HPA, "scaleMetric": "demand"}, f"{EDGE_POD}.containers": mine})
+    assert pod(state, Role.EDGE)["containers"][0]["env"][0] == mine[0]["env"][0]
 
 
 def test_an_hpa_only_edit_leaves_the_deployment_as_it_is() -> None:

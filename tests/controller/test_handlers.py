@@ -46,6 +46,8 @@ class Desk:
         ({"generation": 2}, True),
         ({"labels": {"team": "a"}}, False),
         ({"annotations": {"note": "1"}}, False),
+        ({"annotations": {"autoscaling.knative.dev/target": "5"}}, True),
+        ({"annotations": {"sedna.io/shared-streams": "enabled"}}, True),
         ({"deletionTimestamp": "2026-01-01T00:00:00Z"}, True),
         ({"uid": "two"}, True),
     ],

@@ -29,6 +29,9 @@ def services() -> Parser[JointInferenceService]:
         ({"generation": 2}, True),
         ({"uid": "u2"}, True),
         ({"generation": None, "resourceVersion": "6"}, True),
+        ({"annotations": {"team": "vision"}}, False),
+        ({"annotations": {"autoscaling.knative.dev/target": "5"}}, True),
+        ({"annotations": {"sedna.io/shared-streams": "enabled"}}, True),
     ],
 )
 def test_a_document_is_parsed_again_when_it_asks_for_something_else(changes: dict[str, Any], again: bool) -> None:

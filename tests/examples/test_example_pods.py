@@ -13,11 +13,11 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def pod_specs() -> Iterator[Any]:
-    for path in sorted(EXAMPLES.glob("*/service.yaml")):
+    for path in sorted((*EXAMPLES.glob("*/service.yaml"), *EXAMPLES.glob("autoscaling/*.yaml"))):
         for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             for side in ("edgeWorker", "cloudWorker"):
                 if worker := document["spec"].get(side):
-                    yield pytest.param(worker["template"]["spec"], id=f"{path.parent.name}-{side}")
+                    yield pytest.param(worker["template"]["spec"], id=f"{path.parent.name}-{path.stem}-{side}")
 
 
 PODS = list(pod_specs())

@@ -177,6 +177,87 @@ def test_it_goes_with_its_block_and_comes_with_it(service: Service) -> None:
     assert service.live(deployment)["spec"]["replicas"] == 3
 
 
+@pytest.mark.parametrize("who", ["external", "none"])
+@pytest.mark.parametrize("role", Role)
+def test_somebody_else_scales_from_where_the_autoscaler_was_and_back(service: Service, role: Role, who: str) -> None:
+    deployment, key = service.key(DEPLOYMENT, role), service.key(HPA, role)
+    block = {"minReplicas": 1, "maxReplicas": 4}
+    write_block(service, role, block)
+    wait_for(service, role, block)
+    generation = service.live(deployment)["metadata"]["generation"]
+    service.site.kubectl("scale", f"deployment/{deployment.name}", "--replicas=3")
+
+    write_block(service, role, {**block, "class": who})
+    eventually(lambda: "it is there" if service.child(key) else "", f"no {key}")
+    eventually(
+        lambda: (
+            ""
+            if service.status()["observedGeneration"] == service.document()["metadata"]["generation"]
+            else "an old status"
+        ),
+        "the status",
+    )
+    assert service.condition(f"{role.title()}Scaling") == {}
+    assert service.status()[str(role)]["scale"] == who
+    assert service.live(deployment)["spec"]["replicas"] == 3
+
+    write_block(service, role, {**block, "class": "hpa"})
+    wait_for(service, role, block)
+    assert service.live(deployment)["spec"]["replicas"] == 3
+    assert service.live(deployment)["metadata"]["generation"] == generation + 1  # the scale by hand, nothing else
+
+
+def test_short_forms_come_change_and_go(service: Service) -> None:
+    for short, metric in (
+        ({"scaleMetric": "concurrency", "scaleTarget": 1}, pods_metric("sedna_concurrency", "1")),
+        ({"scaleMetric": "concurrency", "scaleTarget": 2.5}, pods_metric("sedna_concurrency", "2500m")),
+        ({"scaleMetric": "latency", "scaleTarget": 250}, pods_metric("sedna_latency_p95_seconds", "250m")),
+    ):
+        write_block(service, Role.CLOUD, {"maxReplicas": 6, **short})
+        calm = {"scaleDown": {"stabilizationWindowSeconds": 60}}
+        wait_for(service, Role.CLOUD, {"maxReplicas": 6, "metrics": [metric], "behavior": calm})
+    write_block(service, Role.CLOUD, {"maxReplicas": 6, "metrics": [CPU]})
+    wait_for(service, Role.CLOUD, {"maxReplicas": 6, "metrics": [CPU]})
+
+
+def test_annotations_come_change_and_go_though_the_generation_stays(service: Service) -> None:
+    write_block(service, Role.CLOUD, {"maxReplicas": 6})
+    generation = service.document()["metadata"]["generation"]
+    knative, calm = "autoscaling.knative.dev", {"scaleDown": {"stabilizationWindowSeconds": 90}}
+    annotate(service, f"{knative}/metric=rps", f"{knative}/target=50", f"{knative}/window=90s")
+    rps = pods_metric("sedna_requests_per_second", "50")
+    wait_for(service, Role.CLOUD, {"maxReplicas": 6, "metrics": [rps], "behavior": calm})
+
+    annotate(service, f"{knative}/target=lots", f"{knative}/window-")
+    default, minute = pods_metric("sedna_requests_per_second", "140"), {"scaleDown": {"stabilizationWindowSeconds": 60}}
+    wait_for(service, Role.CLOUD, {"maxReplicas": 6, "metrics": [default], "behavior": minute})
+    said = (
+        f'metadata.annotations["{knative}/target"]: is "lots", which is left out; write a number from 0.01 to 1000000'
+    )
+
+    def accepted() -> Object:
+        return service.condition("SpecAccepted")
+
+    eventually(lambda: "" if said in accepted().get("message", "") else f"{accepted()}", "the finding")
+    assert (accepted()["status"], accepted()["reason"]) == ("True", "AcceptedWithWarnings")
+
+    annotate(service, f"{knative}/metric-", f"{knative}/target-")
+    wait_for(service, Role.CLOUD, {"maxReplicas": 6})
+    eventually(lambda: accepted().get("message", ""), "no finding")
+    assert service.document()["metadata"]["generation"] == generation
+
+
+def annotate(service: Service, *changes: str) -> None:
+    service.site.kubectl("annotate", "--overwrite", SERVICES, service.name, *changes)
+
+
+def pods_metric(name: str, target: str) -> Object:
+    return {
+        "type": "Pods",
+        "pods": {"metric": {"name": name}, "target": {"type": "AverageValue", "averageValue": target}},
+    }
+
+
 def test_a_service_without_blocks_has_no_autoscaler_until_it_gets_one(site: Site) -> None:
     service = site.settled_service(f"s{next(_numbers)}", {side: {"hpa": None} for side in SIDES.values()})
     assert {key.kind for key in service.children()} == {DEPLOYMENT, ChildKind.SERVICE}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 import pytest
@@ -54,7 +55,8 @@ def test_the_autoscaler_scales_up_reaches_its_limit_and_loses_its_metric(played_
 
     for pod in (first, second):
         forget_cpu(helmet.cluster, pod)
-    helmet.wait_for("EdgeScaling", "MetricUnavailable", "FailedGetResourceMetric", "`kubectl top pods` must show")
+    words = ("no value of cpu since ", "replicas hold at 2", "FailedGetResourceMetric", "`kubectl top pods` must show")
+    helmet.wait_for("EdgeScaling", "MetricUnavailable", *words, seconds=60)  # one missed look would not be told
     assert (helmet.status()["phase"], helmet.status()["conditions"][-1]["type"]) == ("Degraded", "Running")
     for pod in (first, second):
         write_cpu(helmet.cluster, pod, "900m")
@@ -182,3 +184,21 @@ def test_a_metric_whose_api_nobody_serves_says_what_to_install(played_site, kind
     helmet.wait_for("EdgeScaling", "MetricUnavailable", f"FailedGet{kind}Metric", words)
     helmet.wait_for_phase("Degraded")
     assert helmet.status()["conditions"][-1]["type"] == "Running"
+
+
+def test_a_metric_of_our_own_that_nobody_serves_says_what_to_do_and_that_pods_stay(played_site):
+    helmet = played_site.service()
+    short = {"maxReplicas": 4, "scaleMetric": "concurrency", "scaleTarget": 1}
+    helmet.create(service("helmet", cloud={"hpa": {**short, "earlyWarning": 0.7}}))
+    helmet.wait_for(
+        "CloudScaling",
+        "MetricUnavailable",
+        "no value of sedna_concurrency since ",
+        "; replicas hold at 1; the autoscaler says FailedGetPodsMetric: ",
+        "no server answers custom.metrics.k8s.io, where sedna-py's controller has sedna_concurrency; apply deploy/",
+    )
+    helmet.wait_for_phase("Degraded")
+    [autoscaler] = json.loads(helmet.kubectl("get", "hpa", "-o", "json"))["items"]
+    [active] = [one for one in autoscaler["status"]["conditions"] if one["type"] == "ScalingActive"]
+    said = condition_of(helmet.status(), "CloudScaling")["message"]
+    assert f"since {active['lastTransitionTime']};" in said

@@ -16,7 +16,19 @@ from sedna_py.hard_example_mining import check_parameters
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.errors import KubectlError
 from tests.integration.services import know_our_kinds
-from tests.refused_documents import EDGE, HPA, MINING, POD, REFUSALS, Document, Refusal, changed, model, service
+from tests.refused_documents import (
+    CLOUD_HPA,
+    EDGE,
+    HPA,
+    MINING,
+    POD,
+    REFUSALS,
+    Document,
+    Refusal,
+    changed,
+    model,
+    service,
+)
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
@@ -121,6 +133,26 @@ def test_whole_autoscaler_comes_back_unchanged(control_plane: ControlPlane, name
     hpa = yaml.safe_load((DATA / "whole_autoscaler.yaml").read_text())
     kept = apply(control_plane, namespace, changed(service(), HPA, hpa), "--validate=strict")
     assert kept["spec"]["edgeWorker"]["hpa"] == hpa
+
+
+@pytest.mark.parametrize(
+    ("path", "hpa"),
+    [
+        (HPA, {"class": "external", "maxReplicas": 5, "scaleMetric": "demand", "scaleTarget": 0.7}),
+        (HPA, {"maxReplicas": 5, "scaleMetric": "cpu", "scaleTarget": 150, "metrics": []}),
+        (
+            CLOUD_HPA,
+            {"minReplicas": 0, "maxReplicas": 5, "scaleMetric": "latency", "scaleTarget": 250, "earlyWarning": 1},
+        ),
+        (CLOUD_HPA, {"class": "none", "maxReplicas": 1, "earlyWarning": 0.01}),
+        (CLOUD_HPA, {"maxReplicas": 5, "scaleMetric": "rps", "scaleTarget": 1000000}),
+    ],
+)
+def test_short_forms_come_back_unchanged(
+    control_plane: ControlPlane, namespace: str, path: str, hpa: dict[str, Any]
+) -> None:
+    kept = apply(control_plane, namespace, changed(service(), path, hpa), "--validate=strict")
+    assert kept["spec"][path.split(".")[1]]["hpa"] == hpa
 
 
 def test_empty_fields_are_as_good_as_none(control_plane: ControlPlane, namespace: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def block(*metrics: objects.Object) -> objects.Object:
 
 def scaling(observed: Observed, edge: objects.Object, problem: Cause | None = None) -> ScalingState | None:
     state = worker_condition(Role.EDGE, observed, Clock(NOW))
-    return scaling_condition(state, service(edge=edge).spec.edge_worker, observed, Clock(NOW), problem)
+    return scaling_condition(state, service(edge=edge), observed, Clock(NOW), problem)
 
 
 GOOD_WORKER = {"hpa": block(), "template": template({"name": "little-model", **REQUESTS})}
@@ -144,6 +145,88 @@ def test_what_the_autoscaler_says(conditions: list[objects.Object], status: str,
     assert message in found.message
 
 
+def container_metric(container: str) -> objects.Object:
+    target = {"type": "Utilization", "averageUtilization": 50}
+    return {
+        "type": "ContainerResource",
+        "containerResource": {"name": "memory", "container": container, "target": target},
+    }
+
+
+SHORT = {"maxReplicas": 5, "scaleMetric": "concurrency", "scaleTarget": 1}
+NO_API = "unable to get metric {0}: unable to fetch metrics from custom metrics API: {1}"
+UNAVAILABLE = "the server is currently unable to handle the request (get pods.custom.metrics.k8s.io *)"
+DEPLOY = "custom.metrics.k8s.io, where sedna-py's controller has sedna_concurrency; apply deploy/ of its version"
+MISSING = {
+    "our API is gone": (
+        SHORT,
+        "FailedGetPodsMetric",
+        NO_API.format("sedna_concurrency", UNAVAILABLE),
+        ["no value of sedna_concurrency since 2025-11-21T09:58:20Z; replicas hold at 3;", DEPLOY],
+    ),
+    "our API was never there": (
+        SHORT,
+        "FailedGetPodsMetric",
+        NO_API.format("sedna_concurrency", "no custom metrics API (custom.metrics.k8s.io) registered"),
+        [DEPLOY, "`kubectl get apiservice v1beta2.custom.metrics.k8s.io`"],
+    ),
+    "our API has no value": (
+        SHORT,
+        "FailedGetPodsMetric",
+        NO_API.format("sedna_concurrency", "the server could not find the metric sedna_concurrency for pods"),
+        ["no value of sedna_concurrency since", "an edge pod tells it by way of the cloud worker: see CloudReachable"],
+    ),
+    "the one of several that is named": (
+        block(
+            {
+                "type": "Pods",
+                "pods": {"metric": {"name": "mine"}, "target": {"type": "AverageValue", "averageValue": 1}},
+            },
+            {
+                "type": "Pods",
+                "pods": {"metric": {"name": "rps"}, "target": {"type": "AverageValue", "averageValue": 1}},
+            },
+        ),
+        "FailedGetPodsMetric",
+        "unable to get metric rps : the server could not find the metric rps for pods",
+        ["no value of rps since 2025-11-21T09:58:20Z; replicas hold at 3"],
+    ),
+    "what kubernetes takes": (block(), "FailedGetResourceMetric", "it broke", ["no value of cpu since"]),
+    "any of several": (
+        block(CPU, container_metric("little-model")),
+        "FailedGetResourceMetric",
+        "it broke",
+        ["no value of cpu since", "kubectl top pods"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("hpa_block", "reason", "said", "words"), MISSING.values(), ids=MISSING)
+def test_a_metric_that_is_gone_is_named_with_since_when_and_what_holds(
+    hpa_block: objects.Object, reason: str, said: str, words: list[str]
+) -> None:
+    limits = {"resources": {"requests": {"cpu": "1", "memory": "1Gi"}}}
+    live = ready_pod(spec={"containers": [{"name": "little-model", **limits}]})
+    failing = hpa(ABLE, inactive(reason, said, since=100))
+    observed = observe(live, of=deployment(replicas=3), hpas={Role.EDGE: failing})
+    worker = {"hpa": hpa_block, "template": template({"name": "little-model", **limits})}
+    state = worker_condition(Role.EDGE, observed, Clock(NOW))
+    found = scaling_condition(state, service(edge=worker), observed, Clock(NOW))
+    assert found is not None
+    assert (found.status, found.reason) == ("False", Reason.METRIC_UNAVAILABLE)
+    for part in words:
+        assert part in found.message
+    later = Clock(NOW + timedelta(hours=1))
+    assert scaling_condition(state, service(edge=worker), observed, later) == found  # nothing to be written again
+    assert later.next_turn_s is None
+
+
+@pytest.mark.parametrize("who", ["none", "external"])
+def test_who_is_scaled_by_somebody_else_has_no_condition(who: str) -> None:
+    worker = {**GOOD_WORKER, "hpa": {**block(), "class": who}}
+    assert scaling(observe(GOOD_POD, hpas={Role.EDGE: hpa(ABLE, ACTIVE)}), worker) is None
+
+
 def test_samples_are_not_missed_before_a_pod_is_ready() -> None:
     waits = "did not receive metrics for targeted pods (pods might be unready)"
     failing = hpa(ABLE, inactive("FailedGetResourceMetric", waits))
@@ -196,14 +279,6 @@ def test_what_kept_the_autoscaler_from_being_applied_comes_first() -> None:
     problem = Cause(Reason.REFUSED, "spec.metrics[0]: invalid")
     found = scaling(observe(GOOD_POD, hpas={Role.EDGE: hpa(ABLE, ACTIVE)}), GOOD_WORKER, problem)
     assert found == ScalingState(Role.EDGE, "False", Reason.REFUSED, "spec.metrics[0]: invalid")
-
-
-def container_metric(container: str) -> objects.Object:
-    target = {"type": "Utilization", "averageUtilization": 50}
-    return {
-        "type": "ContainerResource",
-        "containerResource": {"name": "memory", "container": container, "target": target},
-    }
 
 
 LACKING = {

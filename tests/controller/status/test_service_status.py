@@ -105,6 +105,21 @@ def test_scaling_conditions_exist_only_with_their_block_and_in_a_fixed_order() -
     assert kinds(status) == ["SpecAccepted", "CloudReady", "EdgeReady", "EdgeScaling", "Running"]
 
 
+@pytest.mark.parametrize(
+    ("block", "scale", "ready"),
+    [
+        ({"maxReplicas": 5}, "1-5", "1/1"),
+        ({"maxReplicas": 5, "minReplicas": 0}, "0-5", "1/1"),
+        ({"maxReplicas": 5, "class": "hpa"}, "1-5", "1/1"),
+        ({"maxReplicas": 5, "class": "external"}, "external", "1/1"),
+        ({"maxReplicas": 5, "class": "none"}, "none", "1/1"),
+    ],
+)
+def test_the_column_says_in_which_range_or_who_scales(block: objects.Object, scale: str, ready: str) -> None:
+    found = service_status(view(HEALTHY, service=service(cloud={"hpa": block})), Clock(NOW))
+    assert found["cloud"] == {"ready": ready, "scale": scale}
+
+
 LINKLESS = replace(
     both(ready_pod(conditions=[condition("Ready", "False", 300)]), ready_pod(node="cloud-1")),
     nodes={"edge-1": node("Unknown"), "cloud-1": node(name="cloud-1")},
