@@ -29,6 +29,7 @@ GROUPS = {
     "metrics.k8s.io": "v1beta1",
 }
 NAME = "played-metrics"
+LAST_HANDSHAKES_S = 0.5
 
 
 @dataclass
@@ -100,10 +101,9 @@ class PlayedMetricApis:
             for point in self.points.values():
                 point.go.set()
             self.points.clear()
-            for connection in list(server.server_state.connections):
-                connection.transport.abort()  # closing TLS politely would outlive the loop
             server.should_exit = True
             await serving
+            await _closed(server)
 
     async def _app(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -194,6 +194,15 @@ def exempt_autoscalers(cluster: Cluster) -> None:
         },
     }
     cluster.post("/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas", body)
+
+
+async def _closed(server: uvicorn.Server) -> None:
+    """End all connections: closing TLS politely would outlive the loop. One may just be in its handshake."""
+    deadline = time.monotonic() + LAST_HANDSHAKES_S
+    while server.server_state.connections or time.monotonic() < deadline:
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0.05)
 
 
 def _discovery(group: str) -> Object:
