@@ -24,6 +24,7 @@ from sedna_py.local.compare_service import Clip, Session
 from sedna_py.local.comparison_run import ServiceRun, make_way
 from sedna_py.local.manifests import Manifests, load_manifests
 from sedna_py.local.ports import free_port, require_free
+from sedna_py.local.simulate_command import app as simulate_app
 from sedna_py.local.supervisor import LocalService
 from sedna_py.local.worker_plan import LocalOptions, plan_workers
 from sedna_py.local.yaml_text import yaml_documents
@@ -217,6 +218,7 @@ def open_clip(video: str, seconds: float, frames: int, target: Path) -> tuple[st
 
 
 app.command()(bench)
+app.add_typer(simulate_app, name="simulate")
 
 
 @app.command(

@@ -1,1 +1,1 @@
-"""A service without processes: what its workers, queues and autoscalers would do with a recorded load. Pure; time is simulated."""
+"""A service without processes: what its workers, queues and autoscalers make of a load. Pure; the time is simulated."""

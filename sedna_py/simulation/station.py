@@ -87,6 +87,13 @@ class Station:
                 self._drop(self._line.popleft(), PUSHED_OUT)
             self._line.append(work)
 
+    def resize(self, shape: Shape) -> None:
+        """Change what the worker has; what is under way goes on."""
+        self._advance()
+        self._shape = shape
+        while self._line and self._busy < self._streams:
+            self._begin(self._line.popleft())
+
     def snapshot(self) -> Snapshot:
         """Return the counters now."""
         self._advance()
@@ -134,7 +141,7 @@ class Station:
         self.counts.hard += work.hard
         self.counts.latency[bisect.bisect_left(names.STAGE_BUCKETS_S, self._clock.now - work.came)] += 1
         self._forget_late()
-        if self._line:
+        if self._line and self._busy < self._streams:
             self._begin(self._line.popleft())
         work.ended(DONE)
 

@@ -8,6 +8,7 @@ import random
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from sedna_py.decision_log import DecisionRecord, closing, read_records
@@ -76,7 +77,7 @@ def trace_of_rates(lines: Iterable[str], chance: random.Random) -> Trace:
     if len(steps) < 2:
         raise MalformedBody("the table needs two rows at least: the last one is the end")
     arrivals: list[Arrival] = []
-    for (at, rate, share), (end, _, _) in zip(steps, steps[1:], strict=False):
+    for (at, rate, share), (end, _, _) in pairwise(steps):
         if end <= at:
             raise MalformedBody(f"the times of the table must rise; {end:g} s comes after {at:g} s")
         if len(arrivals) + rate * (end - at) > MOST_ARRIVALS:
@@ -119,7 +120,7 @@ def _lost(records: Sequence[DecisionRecord]) -> list[float]:
     found: list[float] = []
     for frames in by_source.values():
         frames.sort(key=lambda record: record.frame)
-        for before, after in zip(frames, frames[1:], strict=False):
+        for before, after in pairwise(frames):
             count = after.frame - before.frame
             step = (after.captured - before.captured) / max(count, 1)
             if len(found) + count > MOST_ARRIVALS:
