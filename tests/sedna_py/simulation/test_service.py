@@ -134,7 +134,7 @@ def test_the_early_warning_is_earlier() -> None:
             "target": {"type": "AverageValue", "averageValue": "700m"},
         },
     }
-    queue = goals(names.SIGNAL_QUEUE_DEPTH, "4")
+    queue = goals(names.SIGNAL_QUEUE_DEPTH, "8")
     block = queue.block.model_dump(by_alias=True, exclude_none=True)
     early = Goals(Hpa.model_validate({**block, "metrics": [*block["metrics"], metric]}), queue.targets)
     trace = load("0,5,0.5", "100,11,0.9", "300,0,0")
