@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 from sedna_py.api.child_names import Role
 from sedna_py.api.joint_inference_service import CloudWorker, EdgeWorker, JointInferenceService
-from sedna_py.api.pod_template import Container
-from sedna_py.autoscaling.hpa import milli
-from sedna_py.autoscaling.scale_metric import autoscaler_block, signal_targets, window_settings
-from sedna_py.autoscaling.windows import WindowSettings
+from sedna_py.autoscaling.scale_metric import autoscaler_block
 from sedna_py.errors import SettingsError
-from sedna_py.simulation.autoscaler import Goals
+from sedna_py.local.scaling_goals import goals_of
 from sedna_py.simulation.offloading import Link
 from sedna_py.simulation.service import Surroundings, WorkerSize
 from sedna_py.simulation.trace import Trace
@@ -41,7 +38,7 @@ def surroundings(service: JointInferenceService, trace: Trace, options: Simulati
     return Surroundings(
         edge=_edge_size(edge, trace, options),
         cloud=_cloud_size(cloud, trace, options),
-        goals={role: goals for role in _scaled(service, trace, options) if (goals := _goals(service, role))},
+        goals={role: goals for role in _scaled(service, trace, options) if (goals := goals_of(service, role))},
         link=Link(
             round_trip_s=options.network_s,
             deadline_s=_number(edge, "OFFLOAD_DEADLINE_MS", _DEADLINE_MS) / 1000,
@@ -62,22 +59,6 @@ def _scaled(service: JointInferenceService, trace: Trace, options: SimulationOpt
             )
     chosen = [role for role in there if role in options.hpa or not options.hpa]
     return [role for role in chosen if trace.edge or role is Role.CLOUD]
-
-
-def _goals(service: JointInferenceService, role: Role) -> Goals | None:
-    block = autoscaler_block(service, role)
-    if block is None:
-        return None
-    container = _container(_worker(service, role))
-    resources = container.resources
-    requests, limits = (resources.requests or {}, resources.limits or {}) if resources else ({}, {})
-    return Goals(
-        block=block,
-        targets=signal_targets(service, role),
-        windows=WindowSettings(*window_settings(service.metadata.annotations)),
-        cpu_request=milli(requests.get("cpu", limits.get("cpu", 0))),
-        cpu_limit=milli(limits.get("cpu", 0)),
-    )
 
 
 def _edge_size(edge: EdgeWorker, trace: Trace, options: SimulationOptions) -> WorkerSize:
@@ -122,16 +103,8 @@ def _seconds(given: float | None, traced: float, role: str) -> float:
     return seconds
 
 
-def _worker(service: JointInferenceService, role: Role) -> EdgeWorker | CloudWorker:
-    return service.spec.edge_worker if role is Role.EDGE else service.spec.cloud_worker
-
-
-def _container(worker: EdgeWorker | CloudWorker) -> Container:
-    return worker.template.spec.containers[0]
-
-
 def _number(worker: EdgeWorker | CloudWorker, name: str, default: int) -> int:
-    variable = _container(worker).variable(name)
+    variable = worker.template.spec.containers[0].variable(name)
     if variable is None or not variable.value:
         return default
     if not (variable.value.isascii() and variable.value.isdecimal()):

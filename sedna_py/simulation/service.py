@@ -10,8 +10,8 @@ from functools import partial
 from typing import Final
 
 from sedna_py.api.child_names import Role
+from sedna_py.autoscaling.autoscaler import READ_S, Autoscaler, Goals, Pods, Readings, expected_load
 from sedna_py.protocol.causes import OffloadCause
-from sedna_py.simulation.autoscaler import READ_S, Autoscaler, Goals, Pods, Readings, expected_load
 from sedna_py.simulation.clock import Clock
 from sedna_py.simulation.offloading import Link, Offloader
 from sedna_py.simulation.outcome import Outcome

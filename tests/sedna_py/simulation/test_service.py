@@ -10,8 +10,8 @@ import pytest
 
 from sedna_py.api.child_names import Role
 from sedna_py.api.hpa import Hpa
+from sedna_py.autoscaling.autoscaler import Goals
 from sedna_py.metrics import names
-from sedna_py.simulation.autoscaler import Goals
 from sedna_py.simulation.offloading import Link
 from sedna_py.simulation.outcome import Outcome, percentile, steps
 from sedna_py.simulation.service import Surroundings, WorkerSize, simulate

@@ -1,4 +1,7 @@
-"""An autoscaler in a simulation: readings of the pods, Knative's windows over them, and Kubernetes' rule."""
+"""An autoscaler outside of Kubernetes: readings of the pods, Knative's windows over them, and Kubernetes' rule.
+
+Whose pods they are does not matter: those of a simulation, or processes of this machine.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from sedna_py.api.hpa import Hpa, MetricSpec
-from sedna_py.autoscaling.hpa import HorizontalRule, Missing, Pod, Reading, Sample, Scale, milli, spec_of
+from sedna_py.autoscaling.hpa import Decision, HorizontalRule, Missing, Pod, Reading, Sample, Scale, milli, spec_of
 from sedna_py.autoscaling.signals import service_s, signals
 from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.autoscaling.windows import PanicState, WindowSettings
 from sedna_py.metrics import names
-from sedna_py.simulation.pods import SimulatedPod
 
 READ_S: Final = 2.0  # between two readings of a pod, as the controller reads them
 CPU_WINDOW_S: Final = 15.0  # metrics-server's
@@ -21,17 +23,26 @@ EARLY_S: Final = 10.0  # of the early warning
 CONTAINER: Final = "worker"
 
 
+class ScaledPod(Protocol):
+    """One of the pods; times by the clock that decisions are made by, `ready_at` infinite while that is not known."""
+
+    name: str
+    created_at: float
+    ready_at: float
+
+
 class Pods(Protocol):
     """What is scaled."""
 
-    pods: list[SimulatedPod]
+    @property
+    def pods(self) -> Sequence[ScaledPod]:
+        """All that there are to be."""
 
-    @property
-    def wanted(self) -> int: ...
-    @property
-    def ready(self) -> list[SimulatedPod]: ...
-    def sample(self) -> dict[str, Snapshot]: ...
-    def scale(self, count: int) -> None: ...
+    def sample(self) -> dict[str, Snapshot]:
+        """Return the latest counters of those that are ready, by name."""
+
+    def scale(self, count: int) -> None:
+        """Have so many from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,10 @@ class Readings:
         self._of = {name: self._of.get(name, deque()) for name in now}
         for name, snapshot in now.items():
             kept = self._of[name]
-            kept.append(snapshot)
+            if kept and kept[-1].began != snapshot.began:
+                kept.clear()  # it counts from 0 again
+            if not kept or kept[-1].at < snapshot.at:
+                kept.append(snapshot)
             while len(kept) > 2 and snapshot.at - kept[1].at >= self._keep_s:
                 kept.popleft()
 
@@ -107,14 +121,15 @@ class Autoscaler:
         for signal in self._panics:
             self._served(signal, now)
 
-    def decide(self, now: float) -> None:
-        """Scale, as Kubernetes does every 15 s."""
+    def decide(self, now: float) -> Decision:
+        """Scale, as Kubernetes does every 15 s, and tell why."""
         readings: Sequence[Reading] = [self._reading(metric, now) for metric in self._goals.block.metrics or ()]
-        scale = Scale(self._pods.wanted, self._pods.wanted)
         pods = [self._pod(pod, now) for pod in self._pods.pods]
-        self._pods.scale(self._rule.decide(now, scale, pods, readings or [self._cpu(now)]).replicas)
+        decision = self._rule.decide(now, Scale(len(pods), len(pods)), pods, readings or [self._cpu(now)])
+        self._pods.scale(decision.replicas)
+        return decision
 
-    def _pod(self, pod: SimulatedPod, now: float) -> Pod:
+    def _pod(self, pod: ScaledPod, now: float) -> Pod:
         requests = {CONTAINER: {"cpu": self._goals.cpu_request} if self._goals.cpu_request else {}}
         ready = pod.ready_at <= now
         changed_at = pod.ready_at if ready else pod.created_at
@@ -140,7 +155,9 @@ class Autoscaler:
             return stable
         total = sum(stable.values())
         panic = sum(self._readings.values(signal, windows.panic_s).values())
-        served = state.served(now, total, panic, len(self._pods.ready), self._goals.targets[signal])
+        served = state.served(
+            now, total, panic, sum(pod.ready_at <= now for pod in self._pods.pods), self._goals.targets[signal]
+        )
         if total > 0:
             return {name: value / total * served for name, value in stable.items()}
         return {name: served / len(stable) for name in stable}
