@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import sys
+import tempfile
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
@@ -18,15 +19,18 @@ from rich.console import Console
 
 from sedna_py.api.child_names import Role
 from sedna_py.api.joint_inference_service import JointInferenceService
+from sedna_py.autoscaling.autoscaler import Goals
 from sedna_py.errors import ManifestError, SednaError, SettingsError
 from sedna_py.load_test.command import bench
 from sedna_py.local.compare_service import Clip, Session
 from sedna_py.local.comparison_run import ServiceRun, make_way
 from sedna_py.local.manifests import Manifests, load_manifests
 from sedna_py.local.ports import free_port, require_free
+from sedna_py.local.replicas import CloudReplicas, LocalScaling
+from sedna_py.local.scaling_goals import goals_of
 from sedna_py.local.simulate_command import app as simulate_app
 from sedna_py.local.supervisor import LocalService
-from sedna_py.local.worker_plan import LocalOptions, plan_workers
+from sedna_py.local.worker_plan import LocalOptions, WorkerPlan, plan_workers
 from sedna_py.local.yaml_text import yaml_documents
 from sedna_py.settings import redact
 from sedna_py.source_list import change_paths
@@ -128,6 +132,7 @@ def run(
 ) -> None:
     """Run a service's two workers as processes on this machine, with the environment that the cluster would give them.
 
+    Where the cloud worker has an hpa block, it gets as many processes as Kubernetes would make pods.
     It ends with status 0 when the edge's source ends, and at Ctrl-C. A worker that crashes is started again; with status 1
     it ends when one does not stay up. The edge starts when the cloud is ready, or after a minute without it.
 
@@ -142,13 +147,33 @@ def run(
         overrides["ANNOTATED_VIDEO"] = str(video.resolve())
     options = local_options(files[0], port=port or free_port(), host_root=host_root, edge=overrides)
     plans = plan_workers(service, manifests.models_for(service), options)
-    for note in (note for plan in plans.values() for note in plan.notes):
+    notes = [note for plan in plans.values() for note in plan.notes]
+    if goals_of(service, Role.EDGE):
+        notes.append("edge worker: its hpa has no meaning here; one process stands for all its replicas")
+    for note in notes:
         err.print(f"note: {note}", markup=False, style="yellow")
-    local = LocalService(plans, say)
     require_free(options.port)
     make_way(decisions)
-    until_stopped(local.run(cloud_first_s=PATIENCE_S, insist=False))
+    until_stopped(run_scaled(plans, goals_of(service, Role.CLOUD)))
     out.print(f"decision log: {decisions}", markup=False)
+
+
+async def run_scaled(plans: Mapping[Role, WorkerPlan], goals: Goals | None) -> None:
+    """Run both workers until the edge's source ends; with `goals` the cloud worker has as many processes as its hpa says."""
+    if goals is None:
+        await LocalService(plans, say).run(cloud_first_s=PATIENCE_S, insist=False)
+        return
+    with tempfile.TemporaryDirectory(prefix="sedna-run-") as folder:
+        pods = Path(folder) / "cloud-pods"
+        edge = plans[Role.EDGE]
+        finding = {"BIG_MODEL_PODS": f"file:{pods}", **edge.environment}
+        local = LocalService({**plans, Role.EDGE: replace(edge, environment=finding)}, say)
+        scaling = asyncio.create_task(LocalScaling(CloudReplicas(plans[Role.CLOUD], pods, say), goals, say).run())
+        try:
+            await local.run(cloud_first_s=PATIENCE_S, insist=False)
+        finally:
+            scaling.cancel()
+            await asyncio.gather(scaling, return_exceptions=True)
 
 
 @app.command()
