@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -39,9 +39,9 @@ from sedna_py.local.worker_plan import INHERITED, WorkerPlan
 from sedna_py.metrics import names
 from sedna_py.simulation.trace import Trace, trace_of_rates
 
-RATES: Final = "seconds,requests_per_second\n0,4\n20,30\n90,4\n150,0\n"
+RATES: Final = "seconds,requests_per_second\n0,1\n20,6\n110,1\n180,0\n"
 SEED: Final = 20
-MODEL_S: Final = 0.1
+MODEL_S: Final = 0.5
 WAITING: Final = 12
 SYNC_S: Final = 5.0
 WINDOWS: Final = WindowSettings(stable_s=30, panic_percent=20)
@@ -114,8 +114,7 @@ async def record(folder: Path) -> Recording:
     plan = WorkerPlan(Role.CLOUD, (sys.executable, "-m", "workers.cloud"), environment, folder)
     first = WorkerProcess(plan, _say)
     running = asyncio.create_task(first.run())
-    # In a cluster a pod that starts takes nothing of the others' processors.
-    replicas = CloudReplicas(replace(plan, command=("nice", "-n", "15", *plan.command)), folder / "pods", _say)
+    replicas = CloudReplicas(plan, folder / "pods", _say)
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=30, limits=httpx.Limits(max_connections=200)) as client:
             while replicas.pods[0].ready_at == float("inf"):
