@@ -132,7 +132,7 @@ def run(
 ) -> None:
     """Run a service's two workers as processes on this machine, with the environment that the cluster would give them.
 
-    Where the cloud worker has an hpa block, it gets as many processes as Kubernetes would make pods.
+    Where the cloud worker has an hpa block, it gets as many processes as Kubernetes would make pods; the edge worker is one.
     It ends with status 0 when the edge's source ends, and at Ctrl-C. A worker that crashes is started again; with status 1
     it ends when one does not stay up. The edge starts when the cloud is ready, or after a minute without it.
 
@@ -147,10 +147,7 @@ def run(
         overrides["ANNOTATED_VIDEO"] = str(video.resolve())
     options = local_options(files[0], port=port or free_port(), host_root=host_root, edge=overrides)
     plans = plan_workers(service, manifests.models_for(service), options)
-    notes = [note for plan in plans.values() for note in plan.notes]
-    if goals_of(service, Role.EDGE):
-        notes.append("edge worker: its hpa has no meaning here; one process stands for all its replicas")
-    for note in notes:
+    for note in (note for plan in plans.values() for note in plan.notes):
         err.print(f"note: {note}", markup=False, style="yellow")
     require_free(options.port)
     make_way(decisions)
@@ -169,11 +166,18 @@ async def run_scaled(plans: Mapping[Role, WorkerPlan], goals: Goals | None) -> N
         finding = {"BIG_MODEL_PODS": f"file:{pods}", **edge.environment}
         local = LocalService({**plans, Role.EDGE: replace(edge, environment=finding)}, say)
         scaling = asyncio.create_task(LocalScaling(CloudReplicas(plans[Role.CLOUD], pods, say), goals, say).run())
+        scaling.add_done_callback(say_why_scaling_ended)
         try:
             await local.run(cloud_first_s=PATIENCE_S, insist=False)
         finally:
             scaling.cancel()
             await asyncio.gather(scaling, return_exceptions=True)
+
+
+def say_why_scaling_ended(scaling: asyncio.Task[None]) -> None:
+    """Say what ended it, unless it was to end: the workers go on without it."""
+    if not scaling.cancelled() and (error := scaling.exception()) is not None:
+        say(Role.CLOUD, f"its replicas are not scaled any more: {error!r}")
 
 
 @app.command()
