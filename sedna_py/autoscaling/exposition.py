@@ -11,7 +11,7 @@ from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.errors import MalformedBody
 from sedna_py.metrics import names
 
-Key = TypeVar("Key", str, float)
+_Key = TypeVar("_Key", str, float)
 MAX_PAGE_CHARACTERS: Final = 1024 * 1024  # a worker's has 20 thousand
 MOST: Final = 1e15  # of any value: what is above it has not been counted
 _PREFIX: Final = "sedna_worker_"
@@ -84,7 +84,7 @@ def _latency(buckets: dict[float, float]) -> tuple[float, ...]:
     return check_latency(tuple(buckets[bound] for bound in sorted(buckets)))
 
 
-def _keep(kept: dict[Key, float], key: Key, name: str, value: str) -> None:
+def _keep(kept: dict[_Key, float], key: _Key, name: str, value: str) -> None:
     if key in kept:
         raise MalformedBody(f"the page has {name} twice; it is one worker's, with one value each")
     kept[key] = _number(value, name)

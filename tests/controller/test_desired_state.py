@@ -30,6 +30,7 @@ from tests.controller.wanted_objects import (
     template,
     wanted,
 )
+from workers.settings import EdgeSettings
 
 UPSTREAM = Path(__file__).parents[1] / "data" / "upstream"
 HPA = {"maxReplicas": 3}
@@ -225,6 +226,13 @@ def test_edges_are_told_to_report_often_where_something_depends_on_it(changes: d
     names = {role: [one["name"] for one in pod(state, role)["containers"][0]["env"]] for role in Role}
     assert ("SIGNAL_PERIOD" in names[Role.EDGE]) is often
     assert "SIGNAL_PERIOD" not in names[Role.CLOUD]
+
+
+def test_the_worker_knows_what_the_controller_gives_it() -> None:
+    state = wanted({"spec.edgeWorker.hpa": {**HPA, "scaleMetric": "demand"}})
+    [given] = [one for one in pod(state, Role.EDGE)["containers"][0]["env"] if one["name"] == "SIGNAL_PERIOD"]
+    assert given["name"] in {field.alias for field in EdgeSettings.model_fields.values()}
+    assert 0 < float(given["value"]) < 5  # a value that is older is none
 
 
 def test_a_period_of_the_templates_own_stays() -> None:

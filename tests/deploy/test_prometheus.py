@@ -239,7 +239,7 @@ class Site:
         try:
             camera = Camera(self.edge_port, fps=45)
             until(lambda: camera.taken > 150 or not camera._thread.is_alive(), "pictures to be sent")
-            time.sleep(1.5 * WINDOW_S)  # every reading that is looked at is of a running load
+            time.sleep(2 * WINDOW_S)  # every reading that is looked at is of a running load
             self.loaded_until = time.time()
             self.board = {query: self.prometheus.query(query) for query in dashboard_queries()}
             camera.stop()
@@ -289,7 +289,7 @@ def test_recorded_signals_are_those_of_the_same_counters(site: Site, worker: str
     for at in moments(site):
         raw = site.prometheus.query(f'{{__name__=~"sedna_worker_.+", worker="{worker}"}}[{WINDOW_S}s]', at)
         earlier, later = read(raw, 0), read(raw, -1)
-        if at - later.at < LATE_S:  # the rule may have been evaluated before it was stored
+        if not is_plain(raw, at):
             continue
         compared += 1
         expected = signals(earlier, later)
@@ -301,25 +301,21 @@ def test_recorded_signals_are_those_of_the_same_counters(site: Site, worker: str
         latency = names.SIGNAL_LATENCY_P95  # buckets that were empty until lately are extrapolated, one by one
         assert found.pop(latency) == pytest.approx(expected.pop(latency), rel=0.1)
         assert found == pytest.approx(expected, rel=1e-6)
-    assert compared >= 2
+    assert compared >= 1
 
 
 def test_the_expected_load_of_the_cloud_is_told_of_the_service(site: Site):
-    at = moments(site)[-1]
+    def stored(worker: str, at: float) -> list[Series]:
+        return site.prometheus.query(f'{{__name__=~"sedna_worker_.+", worker="{worker}"}}[{WINDOW_S}s]', at)
+
+    at = next(at for at in reversed(moments(site)) if all(is_plain(stored(w, at), at) for w in ("edge", "cloud")))
     [told] = site.prometheus.query(names.SIGNAL_EXPECTED_CLOUD_LOAD, at)
     assert {name: told["metric"][name] for name in ("namespace", "ji")} == {"namespace": "shop", "ji": "faces"}
-    pages = {
-        worker: [
-            read(site.prometheus.query(f'{{__name__=~"sedna_worker_.+", worker="{worker}"}}[{WINDOW_S}s]', at), place)
-            for place in (0, -1)
-        ]
-        for worker in ("edge", "cloud")
-    }
-    before, now = pages["edge"]
-    hard = (now.hard - before.hard) / (now.at - before.at)
-    service = service_s(*pages["cloud"])
-    assert float(told["value"][1]) == pytest.approx(hard * service / pages["cloud"][1].streams, rel=0.05)
-    assert 0 < float(told["value"][1]) < 2
+    edge, cloud = ([read(stored(worker, at), place) for place in (0, -1)] for worker in ("edge", "cloud"))
+    hard = (edge[1].hard - edge[0].hard) / (edge[1].at - edge[0].at)
+    expected = hard * service_s(*cloud) / cloud[1].streams
+    assert float(told["value"][1]) == pytest.approx(expected, rel=1e-6)
+    assert 0 < expected < 2
 
 
 def test_the_load_shows_as_it_is(site: Site):
@@ -358,8 +354,19 @@ def test_counters_and_the_decision_log_agree_exactly(site: Site):
 def moments(site: Site) -> list[float]:
     """Return when the rules were evaluated, during the last seconds of the load."""
     ended = site.loaded_until
-    [concurrency] = site.prometheus.query(f'{names.SIGNAL_CONCURRENCY}{{worker="edge"}}[5s]', ended)
+    [concurrency] = site.prometheus.query(f'{names.SIGNAL_CONCURRENCY}{{worker="edge"}}[{WINDOW_S}s]', ended)
     return [float(moment) for moment, _ in concurrency["values"]]
+
+
+def is_plain(raw: list[Series], at: float) -> bool:
+    """Return whether a rate at that time is what was counted over the time between first and last scrape.
+
+    Prometheus takes it on to the ends of its window if no scrape is missing there. One that has just been made may have been
+    stored after the rule was evaluated.
+    """
+    scraped = [moment for moment, _ in raw[0]["values"]]
+    usual = 1.1 * (scraped[-1] - scraped[0]) / (len(scraped) - 1)
+    return scraped[0] - (at - WINDOW_S) < usual and LATE_S < at - scraped[-1] < usual
 
 
 def read(raw: list[Series], place: int) -> Snapshot:

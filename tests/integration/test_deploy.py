@@ -223,3 +223,22 @@ def test_a_team_can_have_one_with_no_right_outside_its_namespace(installed, name
         wait_until(lambda: "Created" in team.reasons(), "an event about the children")
     assert refusals(installed) == before
     assert not RBAC_SAYS_NO.search(controller.log())
+
+
+def test_what_prometheus_operator_reads_is_rendered_for_the_controllers_namespace(installed):
+    made = list(yaml.safe_load_all(installed.kubectl("kustomize", str(DEPLOY / "prometheus"))))
+    assert {document["metadata"]["namespace"] for document in made} == {"sedna"}
+    assert sorted(document["kind"] for document in made) == [
+        "ConfigMap",
+        "PodMonitor",
+        "PrometheusRule",
+        "PrometheusRule",
+        "ServiceMonitor",
+    ]
+    [board] = [document for document in made if document["kind"] == "ConfigMap"]
+    assert board["metadata"] == {
+        "name": "sedna-dashboard",
+        "namespace": "sedna",
+        "labels": {"grafana_dashboard": "1"},
+    }
+    assert len(json.loads(board["data"]["dashboard.json"])["panels"]) == 12

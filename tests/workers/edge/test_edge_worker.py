@@ -10,7 +10,10 @@ import threading
 import httpx
 import pytest
 
+from sedna_py.autoscaling.signals import signals
 from sedna_py.errors import EstimatorError, ModelError, SettingsError
+from sedna_py.metrics import names
+from sedna_py.protocol.worker_report import parse_report
 from tests.workers.edge.fakes import PATIENCE_S, log_of, until
 from tests.workers.edge.programs import UPSTREAM, free_port, pictures
 from workers.edge.__main__ import shorten_lookups
@@ -192,6 +195,7 @@ def test_the_last_report_has_the_whole_run(environment, controller, mode, infere
         MINING_MODE=mode,
         LC_SERVER=f"http://127.0.0.1:{controller.server_port}",
         WORKER_NAME="edge-1",
+        NAMESPACE="shop",
         SERVICE_NAME="helmet",
         **(THRESHOLD if hard else {}),
     )
@@ -199,6 +203,38 @@ def test_the_last_report_has_the_whole_run(environment, controller, mode, infere
     last = controller.reports[-1]
     assert (last["ownerInfo"]["inferenceNumber"], last["ownerInfo"]["hardExampleNumber"]) == (inferences, hard)
     assert (last["name"], last["ownerName"]) == ("edge-1", "helmet")
+    told = parse_report("edge-1", json.dumps(last).encode()).signals
+    assert told is not None
+    assert (told.offered, told.done, told.dropped, told.hard, told.streams) == (6, 6, 0, hard, 1)
+    assert told.busy_s > 0
+    assert told.latency[-1] == 6
+
+
+def test_where_something_scales_by_its_signals_reports_come_often_and_rates_can_be_made_of_them(
+    environment, controller
+):
+    worker = make(
+        environment,
+        SOURCE_REPEAT=0,
+        SOURCE_PACE=100,
+        LC_SERVER=f"http://127.0.0.1:{controller.server_port}",
+        SIGNAL_PERIOD=0.1,
+        WORKER_NAME="edge-1",
+        NAMESPACE="shop",
+    )
+    running = threading.Thread(target=worker.run)
+    running.start()
+    try:
+        until(lambda: len(controller.reports) >= 5, "reports, long before LC_PERIOD")
+    finally:
+        worker.stop()
+        running.join(20)
+    told = [parse_report("edge-1", json.dumps(report).encode()).signals for report in controller.reports]
+    assert all(told)
+    found = signals(told[0], told[-1])
+    assert found[names.SIGNAL_FRAMES] > 10
+    assert 0 < found[names.SIGNAL_DEMAND] < 1
+    assert found[names.SIGNAL_HARD_SHARE] == 0
 
 
 def test_a_local_controller_that_is_not_there_harms_nothing(environment, tmp_path):
