@@ -19,7 +19,6 @@ from rich.console import Console
 
 from sedna_py.api.child_names import Role
 from sedna_py.api.joint_inference_service import JointInferenceService
-from sedna_py.autoscaling.autoscaler import Goals
 from sedna_py.errors import ManifestError, SednaError, SettingsError
 from sedna_py.load_test.command import bench
 from sedna_py.local.compare_service import Clip, Session
@@ -149,29 +148,35 @@ def run(
     plans = plan_workers(service, manifests.models_for(service), options)
     for note in (note for plan in plans.values() for note in plan.notes):
         err.print(f"note: {note}", markup=False, style="yellow")
-    require_free(options.port)
-    make_way(decisions)
-    until_stopped(run_scaled(plans, goals_of(service, Role.CLOUD)))
+    goals = goals_of(service, Role.CLOUD)
+    with tempfile.TemporaryDirectory(prefix="sedna-run-") as folder:
+        pods = Path(folder) / "cloud-pods"
+        local = LocalService(finding_pods(plans, pods) if goals else plans, say)
+        require_free(options.port)
+        make_way(decisions)
+        scaling = LocalScaling(CloudReplicas(plans[Role.CLOUD], pods, say), goals, say) if goals else None
+        until_stopped(run_scaled(local, scaling))
     out.print(f"decision log: {decisions}", markup=False)
 
 
-async def run_scaled(plans: Mapping[Role, WorkerPlan], goals: Goals | None) -> None:
-    """Run both workers until the edge's source ends; with `goals` the cloud worker has as many processes as its hpa says."""
-    if goals is None:
-        await LocalService(plans, say).run(cloud_first_s=PATIENCE_S, insist=False)
-        return
-    with tempfile.TemporaryDirectory(prefix="sedna-run-") as folder:
-        pods = Path(folder) / "cloud-pods"
-        edge = plans[Role.EDGE]
-        finding = {"BIG_MODEL_PODS": f"file:{pods}", **edge.environment}
-        local = LocalService({**plans, Role.EDGE: replace(edge, environment=finding)}, say)
-        scaling = asyncio.create_task(LocalScaling(CloudReplicas(plans[Role.CLOUD], pods, say), goals, say).run())
-        scaling.add_done_callback(say_why_scaling_ended)
-        try:
-            await local.run(cloud_first_s=PATIENCE_S, insist=False)
-        finally:
-            scaling.cancel()
-            await asyncio.gather(scaling, return_exceptions=True)
+def finding_pods(plans: Mapping[Role, WorkerPlan], pods: Path) -> dict[Role, WorkerPlan]:
+    """Return the plans with an edge worker that finds the cloud's processes in a file, unless it is told otherwise."""
+    edge = plans[Role.EDGE]
+    environment = {"BIG_MODEL_PODS": f"file:{pods}", **edge.environment}
+    return {**plans, Role.EDGE: replace(edge, environment=environment)}
+
+
+async def run_scaled(local: LocalService, scaling: LocalScaling | None) -> None:
+    """Run both workers until the edge's source ends, and scale the cloud worker meanwhile."""
+    task = asyncio.create_task(scaling.run()) if scaling else None
+    if task is not None:
+        task.add_done_callback(say_why_scaling_ended)
+    try:
+        await local.run(cloud_first_s=PATIENCE_S, insist=False)
+    finally:
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def say_why_scaling_ended(scaling: asyncio.Task[None]) -> None:
