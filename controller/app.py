@@ -126,5 +126,4 @@ class Controller:
         return self._term is not None and self._term.accept(report)
 
     def _service_of_pod(self, namespace: str, name: str) -> str | None:
-        key = self._term.store.service_of_pod(namespace, name) if self._term else None
-        return key.name if key else None
+        return self._term.service_of_pod(namespace, name) if self._term else None

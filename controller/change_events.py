@@ -18,7 +18,7 @@ _SUBJECTS: Final = {
     **{kind: f"autoscaler of the {role} worker" for role, kind in SCALING_TYPES.items()},
 }
 _GOOD: Final = frozenset({Reason.READY, Reason.SCALING, Reason.ACCEPTED, Reason.CLOUD_REACHED})
-_PLAIN: Final = frozenset({*_GOOD, Reason.AT_LIMIT, Reason.SCALED_TO_ZERO})
+_PLAIN: Final = frozenset({*_GOOD, Reason.AT_LIMIT, Reason.SCALED_TO_ZERO, Reason.ASLEEP, Reason.WAKING})
 _UNTOLD: Final = frozenset({Reason.STARTING, Reason.CLOUD_NOT_READY})
 _EXPECTED: Final = frozenset({Reason.ACCEPTED, Reason.SCALING, Reason.CLOUD_REACHED})
 _CHILDREN_NAMED: Final = 8

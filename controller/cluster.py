@@ -17,6 +17,9 @@ from controller.errors import ClusterError, Conflict, Forbidden, LeadershipLost,
 from sedna_py.settings import redact
 
 FIELD_MANAGER: Final = "sedna-controller"
+SCALE_MANAGER: Final = "sedna-scale-to-zero"
+"""Of its own, so that what is applied stays the same whether a worker sleeps or not, and nobody takes fields from another."""
+
 _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
@@ -107,6 +110,20 @@ class Cluster:
         path = _path(key.kind.api_version, key.kind.plural, namespace, key.name)
         return await self._request("PATCH", path, list(operations), _JSON_PATCH, fieldManager=FIELD_MANAGER)
 
+    async def scale_child(self, namespace: str, key: ChildKey, version: str, patch: Mapping[str, Any]) -> Object:
+        """Change replicas and annotations of a child by a merge patch; Conflict if it is not of this version any more."""
+        path = _path(key.kind.api_version, key.kind.plural, namespace, key.name)
+        body = {**patch, "metadata": {**patch["metadata"], "resourceVersion": version}}
+        return await self._request("PATCH", path, body, _MERGE, fieldManager=SCALE_MANAGER)
+
+    async def delete_named(self, api_version: str, plural: str, namespace: str, name: str) -> bool:
+        """Delete an object that is no child by its name, which nobody else uses. False if there is none."""
+        try:
+            await self._request("DELETE", _path(api_version, plural, namespace, name))
+        except NotFound:
+            return False
+        return True
+
     async def delete_child(self, namespace: str, key: ChildKey, uid: str) -> bool:
         """Delete a child if it still has this uid; its dependents go in the background. False if there is none."""
         options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
@@ -173,6 +190,33 @@ class Cluster:
                 return found
             page["continue"] = following
 
+    async def get_object(self, api_version: str, plural: str, namespace: str | None, name: str) -> Object | None:
+        """Return any object as it is, or None."""
+        try:
+            return await self._request("GET", _path(api_version, plural, namespace, name))
+        except NotFound:
+            return None
+
+    async def apply_object(self, plural: str, namespace: str | None, manifest: Mapping[str, Any]) -> Object:
+        """Apply a manifest that is no child's by server-side apply and return the object."""
+        path = _path(manifest["apiVersion"], plural, namespace, manifest["metadata"]["name"])
+        return await self._request("PATCH", path, manifest, _APPLY, fieldManager=FIELD_MANAGER, force="true")
+
+    async def delete_object(self, plural: str, namespace: str | None, found: Mapping[str, Any]) -> bool:
+        """Delete this very object, as it was returned here. False if there is none any more."""
+        metadata = found["metadata"]
+        options = {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": "Background"}
+        try:
+            await self._request("DELETE", _path(found["apiVersion"], plural, namespace, metadata["name"]), options)
+        except NotFound:
+            return False
+        return True
+
+    async def review(self, group: str, plural: str, spec: Mapping[str, Any]) -> Object:
+        """Return the status of a review of the version v1, such as of a TokenReview; it is no object that is kept."""
+        status = (await self._request("POST", _path(f"{group}/v1", plural, None), {"spec": dict(spec)})).get("status")
+        return status if isinstance(status, dict) else {}
+
     async def watch_secret(self, namespace: str, name: str, seconds: int) -> aiohttp.ClientResponse:
         """Open a watch of one Secret's metadata; the caller reads its lines and closes it."""
         query = {"watch": "true", "fieldSelector": f"metadata.name={name}", "timeoutSeconds": str(seconds)}
@@ -235,8 +279,11 @@ def _path(api_version: str, plural: str, namespace: str | None, name: str = "") 
 
 def _resource(path: str) -> str:
     """Return the plural in a path, with the subresource behind it."""
-    parts = path.split("/namespaces/", 1)[-1].split("/") if "/namespaces/" in path else ["", path.rsplit("/", 1)[-1]]
-    return "/".join([parts[1], *parts[3:4]])
+    parts = path.strip("/").split("/")
+    parts = parts[2:] if parts[0] == "api" else parts[3:]
+    if parts[0] == "namespaces" and len(parts) > 2:
+        parts = parts[2:]
+    return "/".join([parts[0], *parts[2:3]])
 
 
 def _parsed(data: bytes, code: int) -> Any:

@@ -20,6 +20,7 @@ from controller.resources.environment import (
     edge_variables,
     signal_variables,
 )
+from controller.resources.held_frames import held_variables, holds_frames, with_held_frames
 from controller.resources.hpa import autoscaler
 from controller.resources.metadata import owner_uid
 from controller.resources.pod_template import Additions, pod_template
@@ -139,6 +140,8 @@ def _worker_children(
     pod = template["spec"] = _pod(role, template["spec"], worker, inside)
     if shares:
         pod = template["spec"] = with_shared_directory(pod, service.namespace, service.name, inside)
+    if role is Role.EDGE and holds_frames(service):
+        pod = template["spec"] = with_held_frames(pod, inside)
     yield deployment(service, role, template, recreate=role is Role.EDGE and takes_host_ports(pod))
     block = autoscaler_block(service, role)
     if block is not None:
@@ -168,7 +171,8 @@ def _extra(service: JointInferenceService, role: Role, placement: Placement, sha
     if role is Role.CLOUD:
         return cloud_extra(placement.controller_address)
     signals = signal_variables() if needs_edge_signals(service) else []
-    return [*edge_extra(service), *signals, *(shared_variables() if shares else [])]
+    held = held_variables() if holds_frames(service) else []
+    return [*edge_extra(service), *signals, *held, *(shared_variables() if shares else [])]
 
 
 def _remarks(service: JointInferenceService, surroundings: Surroundings) -> tuple[Finding, ...]:

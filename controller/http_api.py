@@ -100,12 +100,15 @@ class HttpApi:
     def _connection(self) -> asyncio.Protocol:
         server = self._runner.server
         if server is None or len(server.connections) >= self._limits.connections:
-            return _TurnedAway()
+            return Surplus()
         return server()
 
 
-class _TurnedAway(asyncio.Protocol):
+class Surplus(asyncio.Protocol):
+    """A connection over the bound: it is ended at once."""
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """End it."""
         if isinstance(transport, asyncio.Transport):
             transport.abort()
 
@@ -125,7 +128,7 @@ def create_app(
         return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
-    reports = _ReportRoute(hooks, metrics, limits)
+    reports = ReportRoute(hooks, metrics, limits)
     app.cleanup_ctx.append(reports.client)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
@@ -145,7 +148,9 @@ class _Answer(NamedTuple):
     close: bool = False  # where the rest of the body is not worth waiting for
 
 
-class _ReportRoute:
+class ReportRoute:
+    """Takes reports in; what the replica that does not lead passes on goes by the `client` of the application."""
+
     def __init__(self, hooks: HttpApiHooks, metrics: ControllerMetrics, limits: HttpApiLimits) -> None:
         self._hooks = hooks
         self._metrics = metrics
@@ -155,12 +160,14 @@ class _ReportRoute:
         self._problem = ""
 
     async def client(self, _: web.Application) -> AsyncIterator[None]:
+        """Have a client as long as the application runs."""
         timeout = aiohttp.ClientTimeout(total=self._limits.forward_s)
         connector = aiohttp.TCPConnector(limit=self._limits.reports_at_once)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as self._session:
             yield
 
     async def handle(self, request: web.Request) -> web.Response:
+        """Answer one report."""
         if self._under_way >= self._limits.reports_at_once:
             answer = _Answer(503, "too many reports at once; send it again later", "unavailable", close=True)
         else:

@@ -40,7 +40,22 @@ class ControllerMetrics:
         self._reports = Counter(names.CONTROLLER_REPORTS, "Reports of workers", ["outcome"], registry=r)
         self._status_writes = Counter(names.CONTROLLER_STATUS_WRITES, "Writes of a service's status", registry=r)
         self._events = Counter(names.CONTROLLER_EVENTS, "Events on services", ["type"], registry=r)
+        self._asleep = Gauge(names.CONTROLLER_CLOUD_ASLEEP, "Cloud workers that are scaled to zero", registry=r)
+        self._sleep = Counter(
+            names.CONTROLLER_CLOUD_SLEEP_CHANGES,
+            "Cloud workers that went to sleep or were woken",
+            ["change"],
+            registry=r,
+        )
+        self._asked = Counter(names.CONTROLLER_ASKED_ASLEEP, "Requests that came to a cloud worker asleep", registry=r)
         self._services = Gauge(names.CONTROLLER_SERVICES, "Services by phase", ["phase"], registry=r)
+        self._api = Gauge(names.CONTROLLER_METRICS_API, "1 for how it is with the metrics API", ["state"], registry=r)
+        self._answers = Counter(
+            names.CONTROLLER_METRICS_API_ANSWERS, "Answers of the metrics API", ["code"], registry=r
+        )
+        self._scrapes = Counter(names.CONTROLLER_SCRAPES, "Looks at workers' counters", ["outcome"], registry=r)
+        self._scrapes_by_outcome: dict[str, Counter] = {}
+        self._scraped = Gauge(names.CONTROLLER_SCRAPED_PODS, "Pods whose counters are looked at", registry=r)
 
     def reconciled(self, outcome: Outcome, seconds: float) -> None:
         """Count one reconcile."""
@@ -74,6 +89,42 @@ class ControllerMetrics:
     def event(self, kind: Literal["Normal", "Warning"]) -> None:
         """Count one event."""
         self._events.labels(kind).inc()
+
+    def cloud_slept(self) -> None:
+        """Count a cloud worker whose last pod was taken."""
+        self._sleep.labels("slept").inc()
+
+    def cloud_woken(self) -> None:
+        """Count one that got a pod again."""
+        self._sleep.labels("woken").inc()
+
+    def asked_while_asleep(self) -> None:
+        """Count a request that was answered in the place of one."""
+        self._asked.inc()
+
+    def watch_asleep(self, count: Callable[[], int]) -> None:
+        """Read how many cloud workers sleep when somebody asks."""
+        self._asleep.set_function(count)
+
+    def metrics_api(self, state: str) -> None:
+        """Say how it is with the metrics API of this replica."""
+        self._api.clear()
+        self._api.labels(state).set(1)
+
+    def metrics_answer(self, code: int) -> None:
+        """Count one answer of the metrics API by its status code."""
+        self._answers.labels(f"{code // 100}xx").inc()
+
+    def scraped(self, outcome: str) -> None:
+        """Count one look at a worker's counters."""
+        counter = self._scrapes_by_outcome.get(outcome)
+        if counter is None:  # hundreds are counted every second
+            counter = self._scrapes_by_outcome[outcome] = self._scrapes.labels(outcome)
+        counter.inc()
+
+    def watch_scraped_pods(self, count: Callable[[], int]) -> None:
+        """Read how many pods are looked at when somebody asks."""
+        self._scraped.set_function(count)
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
         """Read the length of the work queue when somebody asks."""

@@ -32,6 +32,8 @@ class Reason(StrEnum):
     PARTLY_READY = "PartlyReady"  # at least one pod serves, another one cannot
     STARTING = "Starting"
     SCALED_TO_ZERO = "ScaledToZero"
+    ASLEEP = "Asleep"  # the controller has taken the last pod, and answers in its place
+    WAKING = "Waking"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     CRASH_LOOP = "CrashLoop"
     OOM_KILLED = "OOMKilled"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from controller.child_sync import CONTESTED_PAUSE_S, ChildSync, Outcome, Owner
@@ -34,6 +34,9 @@ class Parts:
     secrets: SecretWatch
     placement: Placement
     nodes_known: bool = True
+    learn: Callable[[ServiceKey, JointInferenceService], None] = lambda *_: None
+    """Told of each service that can be read, before anything is done about it."""
+    forget: Callable[[ServiceKey], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Reconciler:
             # What exists stays as it is: a service that cannot be read is no reason to stop one that works.
             unread = Situation(None, findings, DesiredState(()), Outcome())
             return Look(await self._parts.status.sync(key, document, unread), blocked=True)
+        self._parts.learn(key, parsed.resource)
         owner = Owner(key.namespace, key.name, uid)
         wanted, unread_secret = await self._wanted(key, parsed.resource)
         outcome = await self._parts.children.sync(owner, wanted)
@@ -160,6 +164,7 @@ class Reconciler:
         self._services.forget(before)
         self._parts.children.forget(before)
         self._parts.status.forget(before)
+        self._parts.forget(key)
 
 
 def _awaits_address(wanted: DesiredState) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from controller.desired_state import DEFAULT_CONTROLLER_ADDRESS, DEFAULT_STORAGE_INITIALIZER_IMAGE, Placement
 from sedna_py.settings import Settings
 
+_LAST_PORT: Final = 65535
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -37,9 +38,32 @@ class ControllerSettings(Settings):
     http_host: str = Field(
         "0.0.0.0",  # noqa: S104 - a server in a pod
         alias="HTTP_HOST",
-        description="the address to serve health, metrics and reports on",
+        description="the address to serve health, metrics, reports and the metrics API on",
     )
     http_port: int = Field(9100, alias="HTTP_PORT", ge=0, le=65535, description="the port for them; 0 takes a free one")
+    activator_port: int = Field(
+        9200,
+        alias="ACTIVATOR_PORT",
+        ge=1,
+        le=65535,
+        description="the first of the ports at which the leader answers for cloud workers that are scaled to zero",
+    )
+    activator_ports: int = Field(
+        200,
+        alias="ACTIVATOR_PORTS",
+        ge=1,
+        le=4096,
+        description="how many ports there are for that: so many cloud workers may sleep at once",
+    )
+    metrics_api: bool = Field(
+        True,
+        alias="METRICS_API",
+        description="true to serve custom.metrics.k8s.io for autoscalers, where all namespaces are served and deploy/metrics-api"
+        " is applied; false where something else does",
+    )
+    metrics_api_port: int = Field(
+        9443, alias="METRICS_API_PORT", ge=0, le=65535, description="the port for that; 0 takes a free one"
+    )
     controller_address: str = Field(
         DEFAULT_CONTROLLER_ADDRESS,
         alias="CONTROLLER_ADDRESS",
@@ -103,6 +127,17 @@ class ControllerSettings(Settings):
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("not an http address")
         return value
+
+    @model_validator(mode="after")
+    def _ports_exist(self) -> Self:
+        if self.activator_port + self.activator_ports - 1 > _LAST_PORT:
+            raise ValueError("ACTIVATOR_PORT and ACTIVATOR_PORTS go beyond port 65535; write less")
+        return self
+
+    @property
+    def activator_range(self) -> range:
+        """The ports for cloud workers that are scaled to zero."""
+        return range(self.activator_port, self.activator_port + self.activator_ports)
 
     @property
     def placement(self) -> Placement:

@@ -116,6 +116,12 @@ class StatusSync:
             return False
         return True
 
+    def hard_examples(self, key: ServiceKey) -> int:
+        """Return how many hard frames the workers of a service have reported."""
+        document = self._store.services.get(key)
+        sums = self._record(document, datetime.now(UTC)).totals.sums if document is not None else None
+        return sums.hard_examples if sums is not None else 0
+
     async def sync(self, key: ServiceKey, document: Object, situation: Situation) -> float | None:
         """Write the status if it changed; return after how many seconds to look again, None if events will tell.
 

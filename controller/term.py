@@ -17,7 +17,9 @@ from controller.cluster import Cluster
 from controller.errors import ClusterError, Conflict, Forbidden, NameTaken, NotFound, Unavailable
 from controller.event_writer import EventWriter
 from controller.handlers import Intake
+from controller.http_api import DEFAULT_LIMITS, HttpApiHooks, ReportRoute
 from controller.metrics import ControllerMetrics, Outcome
+from controller.metrics_api.part import MetricsApi
 from controller.reconciler import Look, Parts, Reconciler
 from controller.report_clock import ReportClocks
 from controller.reports import RoutedReport
@@ -29,6 +31,8 @@ from controller.store import ServiceKey, Store
 from controller.tasks import first_of
 from controller.watches import run_watches
 from controller.work_queue import Backoff, WorkQueue
+from controller.zero.activator import Activator
+from controller.zero.keeper import Keeper, Latest
 from sedna_py.autoscaling.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
@@ -80,16 +84,28 @@ class Term:
         self.queue: WorkQueue[ServiceKey] = WorkQueue(time.monotonic)
         self._doubt = asyncio.Event()
         self._said: dict[ServiceKey, str] = {}  # what kind of failure was told in the log
-        self.intake = Intake(self.store, self.queue.add, self._doubt.set)
+        self.intake = Intake(self.store, self._enqueue, self._doubt.set)
         self._cluster = Cluster(
             client, timeout_s=settings.request_timeout_s, observe=metrics.api_request, may_write=may_write
         )
         self.secrets = SecretWatch(self._cluster, self.store, self.intake.secret)
         writer = EventWriter(self._cluster, metrics, settings.pod_name, time.monotonic)
         self.status = StatusSync(self._cluster, self.store, settings, metrics, writer)
+        self.metrics_api = MetricsApi(self._cluster, self.store, settings, metrics)
         self._children = ChildSync(self._cluster, self.store, time.monotonic)
+        self.keeper = self._make_keeper(self.metrics_api.values.latest)
+        metrics.watch_asleep(self.keeper.asleep)
         self._reconciler = Reconciler(
-            Parts(self.store, self._children, self.status, self.secrets, settings.placement, not settings.namespaces)
+            Parts(
+                self.store,
+                self._children,
+                self.status,
+                self.secrets,
+                settings.placement,
+                not settings.namespaces,
+                learn=self.keeper.learn,
+                forget=self.keeper.forget,
+            )
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -103,23 +119,64 @@ class Term:
             tasks.append(watches)
             tasks += [asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._settings.concurrency)]
             tasks.append(asyncio.create_task(self._resync_for_ever(), name="resync"))
+            tasks.append(asyncio.create_task(self._keep(), name="scale to zero"))
+            tasks.append(asyncio.create_task(self.metrics_api.run(), name="metrics API"))
             await first_of(stop.wait, watches)
         finally:
             # The workers first: whoever does not lead any more must not write, however long the watches take to end.
             for task in tasks[1:]:
                 task.cancel()
-            await asyncio.gather(*tasks[1:], self.secrets.close(), return_exceptions=True)
+            await asyncio.gather(*tasks[1:], self.secrets.close(), self.keeper.stop(), return_exceptions=True)
             await _leave(tasks[:1])
 
     def accept(self, report: RoutedReport) -> bool:
         """Count a worker's report, False if it cannot be; it is written with the others of its service after a while."""
         key = ServiceKey(report.namespace, report.service)
+        hard = self.status.hard_examples(key)
         if not self.status.report(key, report):
             return False
+        self.keeper.reported(key, report.worker, hard=self.status.hard_examples(key) > hard)
         self.queue.add_after(key, self._settings.report_interval_s)
         if report.signals is not None:
-            self._on_signals(replace(report, signals=self._on_our_clock(report, report.signals)))
+            told = self._on_our_clock(report, report.signals)
+            self.metrics_api.take(report.namespace, report.worker, report.signals, told.at)
+            self._on_signals(replace(report, signals=told))
         return True
+
+    def service_of_pod(self, namespace: str, name: str) -> str | None:
+        """Return the name of the service that a pod belongs to, None for an unknown pod."""
+        key = self.store.service_of_pod(namespace, name)
+        return key.name if key else None
+
+    def _make_keeper(self, latest: Latest) -> Keeper:
+        """Return who looks after cloud workers that sleep; edges report to their addresses, too."""
+        hooks = HttpApiHooks(
+            not_alive=lambda: None,
+            not_ready=lambda: None,
+            leads=lambda: True,
+            leader_address=lambda: None,
+            accept=self.accept,
+            service_of_pod=self.service_of_pod,
+        )
+        reports = ReportRoute(hooks, self._metrics, DEFAULT_LIMITS)
+        settings = self._settings
+        activator = Activator(
+            settings.http_host, settings.activator_range, lambda key: self.keeper.asked(key), reports.handle
+        )
+        return Keeper(self._cluster, self.store, self._metrics, activator, settings.pod_ip, latest)
+
+    def _enqueue(self, key: ServiceKey) -> None:
+        self.queue.add(key)
+        self.keeper.changed(key)
+
+    async def _keep(self) -> None:
+        """Look after the cloud workers that may sleep; whatever goes wrong with that must not end the term."""
+        while True:
+            try:
+                await self.keeper.run(self._settings.namespaces)
+            except Exception:  # noqa: BLE001 - nobody would see that this task has ended
+                _log.exception("scale to zero: unexpected error; it begins anew soon")
+            await asyncio.sleep(SOON.first_s)
 
     def _on_our_clock(self, report: RoutedReport, told: Snapshot) -> Snapshot:
         worker = (report.namespace, report.worker)

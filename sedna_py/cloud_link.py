@@ -29,6 +29,8 @@ class Cloud(Protocol):
     @property
     def breaker_state(self) -> BreakerState: ...
 
+    def asleep(self) -> bool: ...
+
     async def predict(
         self, body: bytes, media_type: str, *, frame_id: str = "", deadline_s: float | None = None
     ) -> CloudReply: ...
@@ -75,7 +77,7 @@ class CloudLink:
         """Return the cloud's answer, or why there is none; it never raises."""
         now = self._clock()
         if self._failing() and now < self._next_probe_at:  # known before encoding: a dead cloud must not cost any work
-            return CloudAnswer(None, OffloadCause.CIRCUIT_OPEN, "the cloud failed just now and is not asked")
+            return self._not_asked("the cloud failed just now and is not asked")
         due = now + self._options.deadline_s
         try:
             body, media_type = encode(data, post_process, extra, self._options)
@@ -107,9 +109,14 @@ class CloudLink:
             # Nobody waits for a probe, so a cloud that hangs again holds no example up; the first one after it goes there.
             self._next_probe_at = self._clock() + _PROBE_PERIOD_S
             self._loop.submit(call)
-            return CloudAnswer(None, OffloadCause.CIRCUIT_OPEN, "the cloud failed just now and is being probed")
+            return self._not_asked("the cloud failed just now and is being probed")
         reply = self._loop.run(call, timeout_s=max(left_s, 0) + _GRACE_S)
         return CloudAnswer(reply.result, bytes_sent=reply.bytes_sent)
+
+    def _not_asked(self, why: str) -> CloudAnswer:
+        if self._cloud.asleep():
+            return CloudAnswer(None, OffloadCause.CLOUD_ASLEEP, "the cloud worker is scaled to zero, and wakes")
+        return CloudAnswer(None, OffloadCause.CIRCUIT_OPEN, why)
 
     def _failing(self) -> bool:
         return self._cloud.breaker_state is not BreakerState.CLOSED

@@ -48,7 +48,7 @@ __all__ = ["BigModelService", "JointInference"]
 
 # A script is held up by each failure, a live video's worker is not: two in a row are enough here.
 _FAILURES_UNTIL_OPEN = 2
-_EXPECTED = frozenset({OffloadCause.CIRCUIT_OPEN, OffloadCause.OVER_CAP})
+_EXPECTED = frozenset({OffloadCause.CIRCUIT_OPEN, OffloadCause.CLOUD_ASLEEP, OffloadCause.OVER_CAP})
 
 
 class JointInference(JobBase):
@@ -149,7 +149,7 @@ class JointInference(JobBase):
         if isinstance(self.hard_example_mining_algorithm, BudgetedFilter):
             self.hard_example_mining_algorithm.sent(reply.bytes_sent)
         if reply.result is None:
-            # An open circuit was said when it opened, and a cap is meant to hold examples back.
+            # An open circuit was said when it opened, so was a cloud that sleeps, and a cap is meant to hold examples back.
             known = reply.cause in _EXPECTED
             self.log.log(logging.DEBUG if known else logging.ERROR, "get cloud result error: %s", reply.detail)
         return reply

@@ -1,4 +1,4 @@
-"""The three addresses that both workers serve: /healthz, /readyz, /metrics."""
+"""The addresses that both workers serve: /healthz, /readyz, /metrics, and for the controller /signals."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from sedna_py.autoscaling.snapshot import Snapshot
+from sedna_py.protocol.reported_signals import SIGNALS_PATH, write_signals
+
 
 def health_routes(
-    registry: CollectorRegistry, not_ready: Callable[[], str | None], collect: Callable[[], None] = lambda: None
+    registry: CollectorRegistry,
+    not_ready: Callable[[], str | None],
+    collect: Callable[[], None] = lambda: None,
+    load: Callable[[], Snapshot | None] | None = None,
 ) -> list[Route]:
-    """Return the routes. `not_ready` gives the reason why the worker should get no work now, None if it should."""
+    """Return the routes. `not_ready` gives the reason why the worker should get no work now, None if it should.
+
+    `load` is what signals are made of, None while there is nothing to tell; without it there is no such address.
+    """
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -28,7 +37,13 @@ def health_routes(
         collect()
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
+    async def signals(_: Request) -> Response:
+        collect()
+        now = load() if load is not None else None
+        return JSONResponse(write_signals(now)) if now is not None else PlainTextResponse("none yet\n", status_code=503)
+
     return [
+        *([Route(SIGNALS_PATH, signals, include_in_schema=False)] if load is not None else []),
         Route("/healthz", healthz, include_in_schema=False),
         Route("/readyz", readyz, include_in_schema=False),
         Route("/metrics", metrics, include_in_schema=False),

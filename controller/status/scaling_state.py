@@ -57,6 +57,8 @@ def scaling_condition(
     lacking = missing_requests(worker, utilization_metrics(service, role), observed.pods.get(role, ()))
     if lacking:
         return ScalingState(role, "False", Reason.NO_RESOURCE_REQUEST, _request_words(lacking))
+    if state.reason is Reason.ASLEEP:
+        return ScalingState(role, "True", Reason.SCALING, f"rests with the worker; scales {_range(worker.hpa)}")
     if state.reason is Reason.SCALED_TO_ZERO:
         message = "the Deployment has 0 pods, so its autoscaler rests; kubectl scale it to 1 to let it go on"
         return ScalingState(role, "False", Reason.SCALING_DISABLED, message)
@@ -100,6 +102,8 @@ def _inactive(
     sample_is_due: Callable[[], bool],
 ) -> ScalingState:
     said = text(active, "message")
+    if text(active, "reason") == "ScalingDisabled" and wanted.fewest == 0:
+        return ScalingState(state.role, "Unknown", Reason.STARTING, "goes on with its next look")
     if text(active, "reason") == "ScalingDisabled":
         return ScalingState(state.role, "False", Reason.SCALING_DISABLED, one_line(said))
     if "missing request for" in said:

@@ -34,6 +34,9 @@ Phase = Literal["Starting", "Running", "Degraded", "Failed"]
 _ORDER: Final = (Role.CLOUD, Role.EDGE)
 _FIELDS: Final = tuple(info.alias or name for name, info in JointInferenceServiceStatus.model_fields.items())
 _WORKER_FIELDS: Final = tuple(info.alias or name for name, info in WorkerStatus.model_fields.items())
+SOUND: Final = frozenset({Reason.READY, Reason.ASLEEP, Reason.WAKING})
+"""A worker is well that way: one that sleeps is as its service asks for."""
+
 _TOTALS: Final = frozenset({"metrics", "workers"})
 _NOT_APPLIED: Final = Cause(Reason.INVALID_SPEC, "the service cannot be used as it is written; see SpecAccepted")
 
@@ -141,7 +144,7 @@ def _phase(
     if any(state.starting for state in workers):
         return "Starting"
     accepted = conditions.acceptance(view.findings, readable=view.service is not None).status == "True"
-    sound = accepted and all(state.reason is Reason.READY for state in workers)
+    sound = accepted and all(state.reason in SOUND for state in workers)
     sound = sound and (reach is None or reach.status != "False")
     return "Running" if sound and all(scaling.status != "False" for scaling in scalings) else "Degraded"
 
@@ -150,7 +153,7 @@ def _worker_status(state: WorkerState, service: JointInferenceService | None) ->
     worker = _spec(service, state.role)
     hpa = worker.hpa if worker is not None else None
     fewest = max(1, hpa.fewest) if hpa is not None else 1
-    scaled_to_zero = state.reason is Reason.SCALED_TO_ZERO
+    scaled_to_zero = state.reason in {Reason.SCALED_TO_ZERO, Reason.ASLEEP}
     return WorkerStatus(
         ready=f"{state.ready}/{state.wanted if scaled_to_zero else state.wanted or fewest}",
         scale=_scale(service, state.role),

@@ -15,10 +15,12 @@ from controller.status.observed import Observed
 from controller.status.offline import is_offline, with_offline_nodes
 from controller.status.pod_state import PodState, pod_states
 from controller.status.wording import counted, joined, one_line
+from controller.zero.marks import asleep_since, woken_at
 from sedna_py.api.child_names import Role
 
 Truth = Literal["True", "False", "Unknown"]
 
+_NO_START: Final = frozenset({Reason.SCALED_TO_ZERO, Reason.ASLEEP, Reason.WAKING})
 # The record of a pod that failed long ago says nothing about the one that starts now.
 _FAILED_PODS_COUNT_S: Final = 300.0
 
@@ -38,7 +40,7 @@ class WorkerState:
     @property
     def starting(self) -> bool:
         """Tell whether it does not serve and nothing lasting is known to be wrong."""
-        return self.status == "False" and not self.failing and self.reason is not Reason.SCALED_TO_ZERO
+        return self.status == "False" and not self.failing and self.reason not in _NO_START
 
 
 def worker_condition(role: Role, observed: Observed, clock: Clock, problem: Cause | None = None) -> WorkerState:
@@ -66,13 +68,18 @@ def _state(role: Role, observed: Observed, clock: Clock) -> WorkerState:
         name = one_line(text(deployment, "metadata", "name"))
         message = f"Deployment {name} is being deleted; it is made again when it is gone"
         return WorkerState(role, "False", Reason.DELETING, message, ready, wanted, failing=True)
+    if wanted == 0 and (since := asleep_since(deployment)):
+        return WorkerState(role, "False", Reason.ASLEEP, f"asleep since {since}; the first hard frame wakes it")
     if wanted == 0:
         return WorkerState(role, "False", Reason.SCALED_TO_ZERO, "the Deployment is scaled to 0 pods")
     causes = _causes(deployment, states, ready, wanted, clock)
     if ready:
         return _serving(role, ready, wanted, causes, states)
     if not causes:
-        return WorkerState(role, "False", Reason.STARTING, _starting_words(wanted, states), 0, wanted)
+        reason, message = Reason.STARTING, _starting_words(wanted, states)
+        if woken := woken_at(deployment):
+            reason, message = Reason.WAKING, joined((f"woken at {woken}", message))
+        return WorkerState(role, "False", reason, message, 0, wanted)
     reason = most_important(causes)[0].reason
     message = joined((f"{_share(0, wanted)}: {summary(causes)}",))
     if _is_out_of_sight(role, states):

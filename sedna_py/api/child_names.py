@@ -51,6 +51,11 @@ def cloud_pods_address(service: str, namespace: str) -> str | None:
     return f"{name}.{namespace}:{BIG_MODEL_PORT}" if name is not None else None
 
 
+def activator_slice_name(service: str) -> str:
+    """Return the name of the EndpointSlice that leads to the controller while the cloud worker is scaled to zero."""
+    return f"{cloud_service_name(service)}-asleep"
+
+
 def cloud_address(service: str, namespace: str) -> str:
     """Return the address under which the edge finds the cloud worker (BIG_MODEL_IP)."""
     return f"{cloud_service_name(service)}.{namespace}"

@@ -30,15 +30,17 @@ TARGET: Final = f"{KNATIVE}target"
 WINDOW: Final = f"{KNATIVE}window"
 PANIC_WINDOW: Final = f"{KNATIVE}panic-window-percentage"
 PANIC_THRESHOLD: Final = f"{KNATIVE}panic-threshold-percentage"
+RETENTION: Final = f"{KNATIVE}scale-to-zero-pod-retention-period"
 KNATIVE_CLASS: Final = f"{KNATIVE}class"
 KSERVE_CLASS: Final = "serving.kserve.io/autoscalerClass"
-READ: Final = frozenset({METRIC, TARGET, WINDOW, PANIC_WINDOW, PANIC_THRESHOLD, KNATIVE_CLASS, KSERVE_CLASS})
+READ: Final = frozenset({METRIC, TARGET, WINDOW, PANIC_WINDOW, PANIC_THRESHOLD, RETENTION, KNATIVE_CLASS, KSERVE_CLASS})
 
 DEFAULT_WINDOW_S: Final = 60.0
 DEFAULT_PANIC_PERCENT: Final = 10.0
 DEFAULT_THRESHOLD_PERCENT: Final = 200.0
 
 _WINDOW_S: Final = (6.0, 3600.0)
+_RETENTION_S: Final = (0.0, 3600.0)
 _PANIC_PERCENT: Final = (1.0, 100.0)
 _THRESHOLD_PERCENT: Final = (110.0, 1000.0)
 _TARGET: Final = (0.01, 1e6)
@@ -67,6 +69,7 @@ class ScalingAnnotations:
     window_s: float | None = None
     panic_percent: float | None = None
     threshold_percent: float | None = None
+    retention_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ def _read(written: Mapping[str, str]) -> tuple[ScalingAnnotations, dict[str, str
         window_s=taken(WINDOW, _window(written.get(WINDOW))),
         panic_percent=taken(PANIC_WINDOW, _number(written.get(PANIC_WINDOW), _PANIC_PERCENT)),
         threshold_percent=taken(PANIC_THRESHOLD, _number(written.get(PANIC_THRESHOLD), _THRESHOLD_PERCENT)),
+        retention_s=taken(RETENTION, _retention(written.get(RETENTION))),
     )
     return found, problems
 
@@ -195,10 +199,20 @@ def _number(text: str | None, bounds: tuple[float, float]) -> float | _Unusable 
 
 
 def _window(text: str | None) -> float | _Unusable | None:
+    return _duration(text, _WINDOW_S, "from 6s to 1h, such as 60s or 2m")
+
+
+def _retention(text: str | None) -> float | _Unusable | None:
+    return _duration(text, _RETENTION_S, "from 0s to 1h, such as 30s or 5m")
+
+
+def _duration(text: str | None, bounds: tuple[float, float], advice: str) -> float | _Unusable | None:
     if text is None:
         return None
     match = _DURATION.fullmatch(text.strip())
-    hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    if match is None or not match[0]:
+        return _Unusable(f"write whole seconds {advice}")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
     found = float(hours * 3600 + minutes * 60 + seconds)
-    least, most = _WINDOW_S
-    return found if least <= found <= most else _Unusable("write whole seconds from 6s to 1h, such as 60s or 2m")
+    least, most = bounds
+    return found if least <= found <= most else _Unusable(f"write whole seconds {advice}")

@@ -5,6 +5,8 @@ failures open, nobody may; after a cool-down half-open, one probe may, and its o
 again. The cool-down grows with every failed probe up to a bound, and is shortened by chance, so that the edges that lost the
 same cloud at the same time do not all probe it at the same time.
 
+A cloud that says that it sleeps opens the circuit as well, at once and for a time that does not grow: nothing is wrong with it.
+
 Pure: `now` is an argument, in seconds of a monotonic clock, and so is the source of chance. Not thread-safe; it belongs to
 one event loop.
 """
@@ -14,6 +16,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from enum import StrEnum
+
+from sedna_py.protocol.asleep import RETRY_AFTER_S
 
 
 class BreakerState(StrEnum):
@@ -30,6 +34,7 @@ class Outcome(StrEnum):
     SUCCESS = "success"  # the cloud lives; an answer that rejects the request says so too
     FAILURE = "failure"
     ABANDONED = "abandoned"  # given up by the caller: nothing was learnt about the cloud
+    ASLEEP = "asleep"  # it is scaled to zero, and wakes now
 
 
 class Reason(StrEnum):
@@ -39,6 +44,7 @@ class Reason(StrEnum):
     PROBE = "probe"
     COOLING_DOWN = "cooling_down"
     PROBE_IN_FLIGHT = "probe_in_flight"
+    ASLEEP = "asleep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,7 @@ class BreakerPolicy:
     backoff_factor: float = 2.0
     max_cooldown_s: float = 2.0
     probe_timeout_s: float = 5.0
+    asleep_s: float = float(RETRY_AFTER_S)
     jitter: float = 0.2  # the part of a cool-down that chance may take away
 
 
@@ -82,6 +89,7 @@ class CircuitBreaker:
         self._chance = chance
         self._state = BreakerState.CLOSED
         self._failures = 0
+        self._asleep = False
         self._cooldown_s = policy.cooldown_s
         self._reopens_at = 0.0
         self._probe: Permit | None = None
@@ -94,6 +102,11 @@ class CircuitBreaker:
     def state(self) -> BreakerState:
         """The state; an open circuit stays open until somebody asks after its cool-down."""
         return self._state
+
+    @property
+    def asleep(self) -> bool:
+        """Whether the last that the cloud said is that it sleeps."""
+        return self._asleep
 
     def would_refuse(self, now: float) -> bool:
         """Whether `allow` would refuse; takes no permit, so it may be asked from any thread."""
@@ -123,12 +136,14 @@ class CircuitBreaker:
             self._failures = 0
         elif outcome is Outcome.FAILURE:
             self._count_failure(now)
+        elif outcome is Outcome.ASLEEP:
+            self._rest(now)
 
     def _refusal(self, now: float) -> Refusal | None:
         if self._state is BreakerState.CLOSED:
             return None
         if self._state is BreakerState.OPEN and now < self._reopens_at:
-            return Refusal(Reason.COOLING_DOWN, self._reopens_at - now)
+            return Refusal(Reason.ASLEEP if self._asleep else Reason.COOLING_DOWN, self._reopens_at - now)
         if self._probe is not None and now < self._probe_expires_at:
             return Refusal(Reason.PROBE_IN_FLIGHT, self._probe_expires_at - now)
         return None
@@ -148,11 +163,14 @@ class CircuitBreaker:
     def _resolve_probe(self, outcome: Outcome, now: float) -> None:
         self._probe = None
         if outcome is Outcome.SUCCESS:
+            self._asleep = False
             self._cooldown_s = self._policy.cooldown_s
             self._enter(BreakerState.CLOSED)
         elif outcome is Outcome.FAILURE:
             self._cooldown_s = min(self._cooldown_s * self._policy.backoff_factor, self._policy.max_cooldown_s)
             self._open(now)
+        elif outcome is Outcome.ASLEEP:
+            self._rest(now)
 
     def _count_failure(self, now: float) -> None:
         self._failures += 1
@@ -160,9 +178,18 @@ class CircuitBreaker:
             self._open(now)
 
     def _open(self, now: float) -> None:
+        self._asleep = False
+        self._wait(now, self._cooldown_s)
+
+    def _rest(self, now: float) -> None:
+        self._asleep = True
+        self._cooldown_s = self._policy.cooldown_s
+        self._wait(now, self._policy.asleep_s)
+
+    def _wait(self, now: float, seconds: float) -> None:
         self._enter(BreakerState.OPEN)
         shortened = 0.0 if self._chance is None else self._policy.jitter * self._chance.random()
-        self._reopens_at = now + self._cooldown_s * (1 - shortened)
+        self._reopens_at = now + seconds * (1 - shortened)
 
     def _enter(self, state: BreakerState) -> None:
         self._state = state

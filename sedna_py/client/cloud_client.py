@@ -130,8 +130,12 @@ class CloudClient:
         return self._counts.figures(self.route, self._balancer.counts())
 
     def would_refuse(self) -> bool:
-        """Whether a request made now would fail with the cause `circuit_open`; for who can spare itself the encoding."""
+        """Whether a request made now would fail unsent, as circuit open or asleep; for who can spare itself the encoding."""
         return self._breaker.would_refuse(self._clock())
+
+    def asleep(self) -> bool:
+        """Whether the last that the cloud said is that it is scaled to zero; may be asked from any thread."""
+        return self._breaker.asleep
 
     def cap_is_full(self) -> bool:
         """Whether a request made now would most likely fail with the cause `over_cap`. For the client's own loop."""
@@ -201,9 +205,11 @@ class CloudClient:
     def _tell(self, now: float) -> None:
         route = self.route
         dns = self._watch.trouble if self._watch is not None and route is Route.SERVICE else ""
-        line = self._news.look(route, dns or self._counts.trouble, now)
+        line = self._news.look(route, dns or self._counts.trouble, now, asleep=self._breaker.asleep)
         if line:
-            worse = route is Route.NONE or (route is Route.SERVICE and self._watch is not None)
+            worse = (route is Route.NONE and not self._breaker.asleep) or (
+                route is Route.SERVICE and self._watch is not None
+            )
             LOG.log(logging.WARNING if worse else logging.INFO, "%s", line)
 
     def _budget(self, deadline_s: float | None) -> float:
@@ -217,9 +223,8 @@ class CloudClient:
     def _permit(self, now: float) -> Permit:
         decision = self._breaker.allow(now)
         if isinstance(decision, Refusal):
-            raise CloudUnavailable(
-                OffloadCause.CIRCUIT_OPEN, f"not asked ({decision.reason}); again in {decision.retry_in_s:.1f} s"
-            )
+            cause = OffloadCause.CLOUD_ASLEEP if self._breaker.asleep else OffloadCause.CIRCUIT_OPEN
+            raise CloudUnavailable(cause, f"not asked ({decision.reason}); again in {decision.retry_in_s:.1f} s")
         return decision
 
     async def _ask_in_forms(self, question: _Question) -> Answer:
@@ -283,7 +288,7 @@ def _checked(base_url: str) -> str:
 def _read(answer: Answer, dialect: Dialect, decode: Callable[[bytes, Mapping[str, str]], T]) -> T:
     """Return the decoded body of a 200. Raises CloudFailure."""
     if answer.status != 200:
-        raise failure_of_status(answer.status, dialect.error_text(answer.body or b""))
+        raise failure_of_status(answer.status, dialect.error_text(answer.body or b""), answer.body)
     if answer.body is None:
         raise CloudFailure(OffloadCause.INVALID_REPLY, "the reply is larger than max_reply_bytes")
     try:

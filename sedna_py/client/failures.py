@@ -8,6 +8,7 @@ import httpx
 
 from sedna_py.client.circuit_breaker import Outcome
 from sedna_py.errors import CloudUnavailable
+from sedna_py.protocol.asleep import says_asleep
 from sedna_py.protocol.causes import OffloadCause
 
 # Complete for httpx (a test walks its classes); the nearest class on an exception's own line decides.
@@ -66,12 +67,14 @@ def failure_of_exception(error: Exception) -> CloudFailure:
     return CloudFailure(cause, f"{cause}: {type(error).__name__}: {error}".rstrip(": "), outcome)
 
 
-def failure_of_status(status: int, text: str) -> CloudFailure:
-    """Map an answer that is not 200.
+def failure_of_status(status: int, text: str, body: bytes | None = None) -> CloudFailure:
+    """Map an answer that is not 200; `text` is what people are told of its `body`.
 
     Any 4xx shows that the worker lives, also 429: it refuses quickly when it is full, and to stop asking would hide
     the very load that makes it scale. 503 and 504 also come from gateways with nothing behind them.
     """
+    if says_asleep(status, body):
+        return CloudFailure(OffloadCause.CLOUD_ASLEEP, "the cloud worker is scaled to zero, and wakes", Outcome.ASLEEP)
     outcome = Outcome.SUCCESS if 400 <= status < 500 else Outcome.FAILURE
     return CloudFailure(_cause_of_status(status), f"the cloud answered {status}: {text}".rstrip(": "), outcome)
 

@@ -67,12 +67,17 @@ class RouteNews:
         self._said = Route.PODS if pods else Route.SERVICE
         self._said_at = now + settle_s - quiet_s
 
-    def look(self, route: Route, trouble: str, now: float) -> str | None:
-        """Return the line to log now, None if there is nothing new; `trouble` is the last failure."""
+    def look(self, route: Route, trouble: str, now: float, *, asleep: bool = False) -> str | None:
+        """Return the line to log now, None if there is nothing new; `trouble` is the last failure.
+
+        `asleep`: no way, as the cloud is scaled to zero.
+        """
         if route is self._said or now - self._said_at < self._quiet_s:
             return None
         self._said, self._said_at = route, now
         why = f" ({trouble})" if trouble else ""
+        if route is Route.NONE and asleep:
+            return f"cloud: {self._service} is asleep and was asked to wake, the edge's own answers stand until then"
         if route is Route.NONE:
             return f"cloud: {self._service} does not answer{why}, the edge's own answers stand"
         if route is Route.PODS:

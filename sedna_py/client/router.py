@@ -7,10 +7,9 @@ first one went, is bounded by a budget and by the deadline around all of it, and
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
@@ -23,6 +22,7 @@ from sedna_py.client.retry_budget import RetryBudget
 from sedna_py.client.route import OK, RetryCause, Route, RouteCounts
 from sedna_py.client.send_cap import SendCap
 from sedna_py.client.settings import ClientSettings
+from sedna_py.protocol.asleep import cause_in
 from sedna_py.protocol.causes import OffloadCause
 from sedna_py.protocol.headers import SERVER_TIMING, RequestHeaders, parse_server_timing
 
@@ -164,7 +164,7 @@ class Router:
             outcome, self._parts.counts.trouble = failure.cause.value, str(failure)
             return error
         else:
-            outcome = OK if answer.status == 200 else failure_of_status(answer.status, "").cause.value
+            outcome = OK if answer.status == 200 else failure_of_status(answer.status, "", answer.body).cause.value
             return answer
         finally:
             if outcome is not None:
@@ -214,15 +214,7 @@ def _why_elsewhere(result: Result, call: Call) -> RetryCause | None:
 def _why_again(result: Result, call: Call) -> RetryCause | None:
     """Return why a request that the Service did not answer should be sent on a fresh connection, None if it should not."""
     if isinstance(result, Answer):
-        return RetryCause.NOT_READY if result.status == 503 and _cause_in(result.body) == "not_ready" else None
+        return RetryCause.NOT_READY if result.status == 503 and cause_in(result.body) == "not_ready" else None
     # The pod behind a kept connection is gone; its successor has not seen this request.
     broken_while_idle = isinstance(result, _BROKEN) and not call.new_connection and not call.reply_begun
     return RetryCause.CONNECTION_LOST if broken_while_idle else None
-
-
-def _cause_in(body: bytes | None) -> str:
-    try:
-        document: Any = json.loads(body or b"")
-    except (ValueError, RecursionError):
-        return ""
-    return str(document.get("cause", "")) if isinstance(document, dict) else ""

@@ -84,8 +84,15 @@ CONTROLLER_WATCHED = "sedna_controller_watched_objects"  # labels: resource
 CONTROLLER_LEADER = "sedna_controller_leader"
 CONTROLLER_REPORTS = "sedna_controller_reports_total"  # labels: outcome (accepted, unrouted, refused, ...)
 CONTROLLER_STATUS_WRITES = "sedna_controller_status_writes_total"
+CONTROLLER_CLOUD_ASLEEP = "sedna_controller_cloud_workers_asleep"
+CONTROLLER_CLOUD_SLEEP_CHANGES = "sedna_controller_cloud_sleep_changes_total"  # labels: change (slept, woken)
+CONTROLLER_ASKED_ASLEEP = "sedna_controller_requests_while_asleep_total"
 CONTROLLER_EVENTS = "sedna_controller_events_total"  # labels: type (Normal, Warning)
 CONTROLLER_SERVICES = "sedna_controller_services"  # labels: phase (Starting, Running, Degraded, Failed)
+CONTROLLER_METRICS_API = "sedna_controller_metrics_api"  # labels: state (controller.metrics_api.registration.Standing)
+CONTROLLER_METRICS_API_ANSWERS = "sedna_controller_metrics_api_answers_total"  # labels: code (2xx, 4xx, 5xx)
+CONTROLLER_SCRAPES = "sedna_controller_scrapes_total"  # labels: outcome (ok, unreachable, timed_out, refused, ...)
+CONTROLLER_SCRAPED_PODS = "sedna_controller_scraped_pods"
 
 # Signals: what autoscalers read, of each pod, under these names in custom.metrics.k8s.io and in Prometheus by recording rules.
 SIGNAL_CONCURRENCY = "sedna_concurrency"

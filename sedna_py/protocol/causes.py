@@ -13,6 +13,7 @@ class OffloadCause(StrEnum):
         "queue_full"  # as many frames were on their way already as the edge allows, or as the cloud answers in time
     )
     CIRCUIT_OPEN = "circuit_open"  # the cloud failed just now; not asked again until the next probe
+    CLOUD_ASLEEP = "cloud_asleep"  # it is scaled to zero, and wakes now; not asked again for a second at most
     CONNECT_FAILED = "connect_failed"  # refused, no route, no such name
     CONNECTION_LOST = "connection_lost"  # broken off after it was made
     DEADLINE_EXCEEDED = "deadline_exceeded"  # no answer in time

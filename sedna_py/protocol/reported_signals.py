@@ -6,7 +6,7 @@ report's, so a lost report loses nothing.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +15,10 @@ from pydantic.alias_generators import to_camel
 from sedna_py.autoscaling.exposition import MOST, check_latency
 from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.errors import MalformedBody
+
+SIGNALS_PATH: Final = "/signals"
+"""Where a cloud worker tells the same object to the controller, which reads hundreds of workers every two seconds: the page for
+Prometheus takes a worker a millisecond to write, and has no time of the reading by the worker's clock."""
 
 _Amount = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False, strict=True)]
 _WHERE: Final = "ownerInfo.signals"
@@ -39,6 +43,9 @@ class _Signals(BaseModel):
     backlog_age_s: _Amount | None = None
 
 
+_FIELDS: Final = tuple(field.name for field in fields(Snapshot))
+
+
 def write_signals(snapshot: Snapshot) -> dict[str, object]:
     """Return the JSON object; its `at` is of the worker's clock, so that time spent on the way makes no rate wrong."""
     return {to_camel(name): value for name, value in asdict(snapshot).items() if value is not None}
@@ -49,8 +56,25 @@ def read_signals(value: object) -> Snapshot:
     try:
         read = _Signals.model_validate(value)
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join((_WHERE, *map(str, problem["loc"])))
-        raise MalformedBody(f"{place}: {problem['msg']}") from None
+        raise _malformed(error, _WHERE) from None
+    return _snapshot(read)
+
+
+def parse_signals(body: bytes) -> Snapshot:
+    """Return the counters in the JSON text that SIGNALS_PATH answers with. Raises MalformedBody in one line."""
+    try:
+        read = _Signals.model_validate_json(body)
+    except ValidationError as error:
+        raise _malformed(error, "signals") from None
+    return _snapshot(read)
+
+
+def _snapshot(read: _Signals) -> Snapshot:
     check_latency(read.latency)
-    return Snapshot(**read.model_dump())
+    return Snapshot(**{name: getattr(read, name) for name in _FIELDS})
+
+
+def _malformed(error: ValidationError, where: str) -> MalformedBody:
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join((where, *map(str, problem["loc"])))
+    return MalformedBody(f"{place}: {problem['msg']}")

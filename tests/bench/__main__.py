@@ -16,6 +16,7 @@ from tests.bench.cloud import CloudFigures, measure_cloud
 from tests.bench.controller import ScaleFigures, measure_controller
 from tests.bench.cpu_limit import measure_cpu_limit, why_not
 from tests.bench.edge import EdgeFigures, measure_edge, median
+from tests.bench.metrics_api import ReadingFigures, measure_reading
 from tests.bench.offline import measure_offline, report_offline
 from tests.bench.offload import part as offload
 from tests.bench.outage import measure_outage
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="how often each pair of figures is measured, in turn")
     parser.add_argument(
         "--only",
-        choices=["workers", "controller", "cpu-limit", "offline", "serving", "offload", "budget"],
+        choices=["workers", "controller", "cpu-limit", "offline", "serving", "offload", "budget", "metrics-api"],
         help="one part of it",
     )
     parser.add_argument(
@@ -68,6 +69,10 @@ def main() -> None:
         scales = measure_controller(tuple(chosen.services))
         report_controller(scales)
         figures["controller"] = [asdict(scale) for scale in scales]
+    if chosen.only in (None, "metrics-api"):
+        reading = measure_reading()
+        report_reading(reading)
+        figures["metrics_api"] = asdict(reading)
     if chosen.only in (None, "offline"):
         offline = measure_offline(face_pair())
         report_offline(offline)
@@ -192,6 +197,19 @@ def report_controller(scales: list[ScaleFigures]) -> None:
             f"  cost per service at {last.services} over that at {first.services}: {ratio:.2f} in time, {spent:.2f} in"
             " processor time  (wanted: < 1.3)"
         )
+
+
+def report_reading(reading: ReadingFigures) -> None:
+    """Print what it costs to read the counters of so many pods."""
+    print(f"\nmetrics API: {reading.pods} played cloud workers, every one with a target for its autoscaler")
+    print(
+        f"  controller: {reading.cpu_percent:.1f} % of a core (wanted: < 5), {reading.growth_mib:.0f} MiB more than without"
+        f" pods (wanted: < 100), {reading.reads_per_second:.0f} reads/s; {reading.idle_cpu_percent:.1f} % without pods"
+    )
+    print(
+        f"    oldest value {reading.oldest_s:.1f} s (wanted: < 5), {reading.without_value} pods without one,"
+        f" {reading.failed:.0f} reads failed"
+    )
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.binaries import Binaries
-from tests.cluster.pki import KeyPair
+from tests.cluster.pki import KeyPair, pair_in
 
 HOST = "127.0.0.1"
+FRONT_PROXY_AUTHORITY, FRONT_PROXY_CLIENT = "front-proxy-ca", "front-proxy-client"
 # Sockets in the control plane's own folder, relative because a socket's path may have 107 bytes only: nobody else on the
 # machine reaches etcd, which asks for no password. etcd insists on a port in the peer's; it becomes part of the file name.
 ETCD_URL = "unix://etcd:0"
@@ -51,6 +52,12 @@ class Layout:
     @property
     def key(self) -> Path:
         return self.folder / "certificates" / "apiserver.key"
+
+    @property
+    def front_proxy(self) -> tuple[KeyPair, KeyPair]:
+        """The authority and the certificate by which an API server behind this one knows it; where there are no nodes."""
+        folder = self.folder / "front-proxy"
+        return pair_in(folder, FRONT_PROXY_AUTHORITY), pair_in(folder, FRONT_PROXY_CLIENT)
 
     @property
     def tokens(self) -> Path:
@@ -112,6 +119,9 @@ def api_server_command(binaries: Binaries, layout: Layout, *, audit: bool, nodes
         "--allow-privileged=true",
         "--profiling=false",
         *(alone_options() if nodes is None else node_options(nodes)),
+        *front_proxy_options(
+            *(layout.front_proxy if nodes is None else (nodes.front_proxy_authority, nodes.front_proxy_client))
+        ),
     ]
     if audit:
         command += [f"--audit-policy-file={layout.audit_policy}", f"--audit-log-path={layout.audit_log}"]
@@ -130,7 +140,7 @@ def alone_options() -> list[str]:
 
 
 def node_options(nodes: NodeAccess) -> list[str]:
-    """Return the options for kubelets, pods and an API server behind this one (metrics-server)."""
+    """Return the options for kubelets and pods."""
     return [
         "--bind-address=0.0.0.0",
         f"--advertise-address={nodes.address}",
@@ -141,13 +151,19 @@ def node_options(nodes: NodeAccess) -> list[str]:
         f"--kubelet-client-key={nodes.kubelet_client.key}",
         f"--kubelet-certificate-authority={nodes.authority.certificate}",
         "--kubelet-preferred-address-types=InternalIP",
-        f"--requestheader-client-ca-file={nodes.front_proxy_authority.certificate}",
+    ]
+
+
+def front_proxy_options(authority: KeyPair, client: KeyPair) -> list[str]:
+    """Return the options for API servers behind this one, which it reaches at their endpoints without a kube-proxy."""
+    return [
+        f"--requestheader-client-ca-file={authority.certificate}",
         "--requestheader-allowed-names=front-proxy-client",
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
         "--requestheader-group-headers=X-Remote-Group",
         "--requestheader-username-headers=X-Remote-User",
-        f"--proxy-client-cert-file={nodes.front_proxy_client.certificate}",
-        f"--proxy-client-key-file={nodes.front_proxy_client.key}",
+        f"--proxy-client-cert-file={client.certificate}",
+        f"--proxy-client-key-file={client.key}",
         "--enable-aggregator-routing=true",
     ]
 

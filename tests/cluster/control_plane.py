@@ -28,6 +28,7 @@ from tests.cluster.commands import (
 )
 from tests.cluster.errors import KubectlError, StartError
 from tests.cluster.kubeconfig import Access, write_kubeconfig, write_private
+from tests.cluster.pki import Authority, Subject
 from tests.cluster.processes import ChildProcess, start_process
 
 READY_TIMEOUT_S = 90
@@ -192,6 +193,10 @@ class ControlPlane:
         lines = [f'{token},{user},{user},"{groups[user]}"\n' for user, token in self._tokens.items()]
         write_private(self.layout.tokens, "".join(lines))
         write_private(self.layout.audit_policy, POLICY)
+        if self.nodes is None:
+            authority, client = self.layout.front_proxy
+            made = Authority.create(authority.certificate.parent, authority.certificate.stem)
+            made.issue(client.certificate.stem, Subject(client.certificate.stem))
 
     def _write_kubeconfig(self, path: Path, user: str) -> None:
         write_kubeconfig(path, self._access(self._tokens[user], user))

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.commands import HOST, NodeAccess
+from tests.cluster.commands import FRONT_PROXY_AUTHORITY, FRONT_PROXY_CLIENT, HOST, NodeAccess
 from tests.cluster.kubeconfig import Access, write_kubeconfig
 from tests.cluster.pki import RSA_KEY, Authority, KeyPair, Subject, pair_in
 from tests.cluster.site import API_SERVICE_ADDRESS, CLOUD_ADDRESS, CLUSTER_DOMAIN
 
-AUTHORITY, FRONT_PROXY_AUTHORITY = "ca", "front-proxy-ca"
-API_SERVER, KUBELET_CLIENT, FRONT_PROXY_CLIENT = "apiserver", "apiserver-kubelet-client", "front-proxy-client"
+AUTHORITY = "ca"
+API_SERVER, KUBELET_CLIENT = "apiserver", "apiserver-kubelet-client"
 MASTERS = "system:masters"
 API_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{CLUSTER_DOMAIN}")
 # Programs beside the control plane. The last two have no role that Kubernetes brings along.

@@ -37,6 +37,7 @@ class FakeCluster:
         self.objects: dict[tuple[str, ChildKey], Object] = {}
         self.services: dict[tuple[str, str], Object] = {}
         self.secrets: dict[tuple[str, str], dict[str, str]] = {}
+        self.others: dict[tuple[str, str, str], Object] = {}  # objects that are no children: by plural, namespace, name
         self.lists: dict[str, list[Object]] = {}
         self.pod_events: dict[str, list[Object]] = {}
         self.calls: list[str] = []
@@ -164,6 +165,41 @@ class FakeCluster:
             else:
                 at[last] = copy.deepcopy(operation["value"])
         return self._answer(f"patch {key}", self._changed(namespace, key, "MODIFIED"))
+
+    async def scale_child(self, namespace: str, key: ChildKey, version: str, patch: Mapping[str, Any]) -> Object:
+        await self._called(f"scale {key}")
+        live = self.objects.get((namespace, key))
+        if live is None:
+            raise NotFound("there is no such child", 404, "NotFound")
+        if version != live["metadata"]["resourceVersion"]:
+            raise Conflict("the object has been modified", 409, "Conflict")
+        merged = _merge_patch(live, patch)
+        live.clear()
+        live.update(merged)
+        return self._answer(f"scale {key}", self._changed(namespace, key, "MODIFIED"))
+
+    async def get_object(self, api_version: str, plural: str, namespace: str | None, name: str) -> Object | None:
+        await self._called(f"get {plural} {name}")
+        return self._answer(f"get {plural} {name}", self.others.get((plural, namespace or "", name)))
+
+    async def apply_object(self, plural: str, namespace: str | None, manifest: Mapping[str, Any]) -> Object:
+        name = manifest["metadata"]["name"]
+        await self._called(f"apply {plural} {name}")
+        self.others[plural, namespace or "", name] = copy.deepcopy(dict(manifest))
+        return self._answer(f"apply {plural} {name}", manifest)
+
+    async def delete_named(self, api_version: str, plural: str, namespace: str, name: str) -> bool:
+        await self._called(f"delete {plural} {name}")
+        return self.others.pop((plural, namespace, name), None) is not None
+
+    async def delete_object(self, plural: str, namespace: str | None, found: Mapping[str, Any]) -> bool:
+        name = found["metadata"]["name"]
+        await self._called(f"delete {plural} {name}")
+        return self.others.pop((plural, namespace or "", name), None) is not None
+
+    async def review(self, group: str, plural: str, spec: Mapping[str, Any]) -> Object:
+        await self._called(f"review {plural}")
+        return {}
 
     async def delete_child(self, namespace: str, key: ChildKey, uid: str) -> bool:
         await self._called(f"delete {key}")

@@ -23,6 +23,8 @@ KEY = ChildKey(ChildKind.DEPLOYMENT, "d")
 DEPLOYMENTS = "/apis/apps/v1/namespaces/shop/deployments"
 SERVICES = "/apis/sedna.io/v1alpha1/namespaces/shop/jointinferenceservices"
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+API_SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
+API_SERVICE = {"apiVersion": "apiregistration.k8s.io/v1", "metadata": {"name": "v1.x"}}
 MANIFEST = {"metadata": {"name": "d", "labels": {"a": "b"}}, "spec": {}}
 
 
@@ -112,6 +114,23 @@ async def events(cluster: Cluster, _: Server) -> None:
     assert await cluster.events_about("shop", "u1") == []
 
 
+async def get_other(cluster: Cluster, _: Server) -> None:
+    assert await cluster.get_object("discovery.k8s.io/v1", "endpointslices", "shop", "x") == {"metadata": {}}
+
+
+async def apply_other(cluster: Cluster, _: Server) -> None:
+    await cluster.apply_object("apiservices", None, API_SERVICE)
+
+
+async def delete_other(cluster: Cluster, _: Server) -> None:
+    found = {**API_SERVICE, "metadata": {"name": "v1.x", "uid": "u1"}}
+    assert await cluster.delete_object("apiservices", None, found)
+
+
+async def review(cluster: Cluster, _: Server) -> None:
+    assert await cluster.review("authentication.k8s.io", "tokenreviews", {"token": "t"}) == {}
+
+
 FORCE = {"fieldManager": "sedna-controller", "force": "true"}
 OURS = {"fieldManager": "sedna-controller"}
 
@@ -155,6 +174,28 @@ OURS = {"fieldManager": "sedna-controller"}
             "application/json",
             {"fieldSelector": "involvedObject.uid=u1", "limit": "20"},
             None,
+        ),
+        (
+            get_other,
+            "GET /apis/discovery.k8s.io/v1/namespaces/shop/endpointslices/x",
+            "application/json",
+            {},
+            None,
+        ),
+        (apply_other, f"PATCH {API_SERVICES}/v1.x", "application/apply-patch+yaml", FORCE, API_SERVICE),
+        (
+            delete_other,
+            f"DELETE {API_SERVICES}/v1.x",
+            "application/json",
+            {},
+            {"preconditions": {"uid": "u1"}, "propagationPolicy": "Background"},
+        ),
+        (
+            review,
+            "POST /apis/authentication.k8s.io/v1/tokenreviews",
+            "application/json",
+            {},
+            {"spec": {"token": "t"}},
         ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -289,6 +330,15 @@ def test_a_service_is_kept_while_it_is_that_one_and_not_going(metadata: Any, kep
     talk(scenario, (200, {"metadata": metadata}))
 
 
+def test_other_objects_that_are_not_there_are_an_answer() -> None:
+    async def scenario(cluster: Cluster, _: Server) -> None:
+        assert await cluster.get_object("v1", "services", "shop", "x") is None
+        found = {**API_SERVICE, "metadata": {"name": "v1.x", "uid": "u1"}}
+        assert await cluster.delete_object("apiservices", None, found) is False
+
+    talk(scenario, (404, {}), (404, {}))
+
+
 def test_of_a_secret_only_metadata_is_asked_for_and_no_copy_of_its_data_is_kept() -> None:
     copy = {"kubectl.kubernetes.io/last-applied-configuration": '{"data":{"SECRET_ACCESS_KEY":"aHVzaA=="}}'}
     annotations = {"s3-endpoint": "store:9000", **copy}
@@ -315,7 +365,7 @@ def test_a_watch_is_of_one_secret_and_of_its_metadata() -> None:
     assert "PartialObjectMetadata;" in asked.headers["Accept"]
 
 
-@pytest.mark.parametrize("call", [apply, patch, delete, status, event])
+@pytest.mark.parametrize("call", [apply, patch, delete, status, event, apply_other, delete_other])
 def test_nothing_is_written_by_a_replica_that_may_not(call: Any) -> None:
     async def scenario(cluster: Cluster, server: Server) -> None:
         cluster._may_write = lambda: False
@@ -373,6 +423,7 @@ def test_requests_are_counted_by_resource_and_never_by_name() -> None:
         await cluster.write_status("shop", "namespaces", "u", {})
         await cluster.get_child("namespaces", ChildKey(ChildKind.HPA, "services"))
         await cluster.create_event("shop", {})
+        await cluster.get_object("apiregistration.k8s.io/v1", "apiservices", None, "v1.x")
 
     assert talk(scenario).seen == [
         ("GET", "nodes", 200),
@@ -380,4 +431,5 @@ def test_requests_are_counted_by_resource_and_never_by_name() -> None:
         ("PATCH", "jointinferenceservices/status", 200),
         ("GET", "horizontalpodautoscalers", 200),
         ("POST", "events", 200),
+        ("GET", "apiservices", 200),
     ]

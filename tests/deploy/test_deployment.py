@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from controller.metrics_api.registration import PORT_NAME, SERVICE, SERVICE_PORT
 from controller.settings import ControllerSettings
+from sedna_py.api.child_names import BIG_MODEL_PORT, WORKER_TYPE_LABEL, Role
 from tests.deploy.manifests import DEPLOY, manifest, manifests
 
 DEPLOYMENT = manifest("Deployment", "sedna-controller")
 POD = DEPLOYMENT["spec"]["template"]["spec"]
 [CONTAINER] = POD["containers"]
+PORTS = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
 LABELS = DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
 INSTALLATIONS = ["", "namespaced"]
 
@@ -55,15 +58,22 @@ def test_no_replica_lands_on_an_edge_node():
 
 @pytest.mark.parametrize(("probe", "path"), [("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")])
 def test_probes_ask_the_port_that_the_controller_listens_on(probe, path):
-    [port] = CONTAINER["ports"]
-    assert port["containerPort"] == ControllerSettings().http_port
-    assert CONTAINER[probe]["httpGet"] == {"path": path, "port": port["name"]}
+    assert PORTS["http"] == ControllerSettings().http_port
+    assert CONTAINER[probe]["httpGet"] == {"path": path, "port": "http"}
 
 
 def test_the_service_leads_to_that_port():
     spec = manifest("Service", "sedna-controller")["spec"]
     assert spec["selector"].items() <= LABELS.items()
-    assert spec["ports"] == [{"name": "http", "port": 9100, "targetPort": CONTAINER["ports"][0]["name"]}]
+    assert spec["ports"] == [{"name": "http", "port": PORTS["http"], "targetPort": "http"}]
+
+
+def test_the_service_of_the_metrics_api_leads_where_the_leader_says():
+    assert PORTS["metrics-api"] == ControllerSettings().metrics_api_port
+    spec = manifest("Service", SERVICE, "metrics-api")["spec"]
+    assert spec == {"ports": [{"name": PORT_NAME, "port": SERVICE_PORT}]}
+    assert "metrics-api" in kustomization("")["resources"]
+    assert "metrics-api" not in str(kustomization("namespaced"))
 
 
 def test_requests_and_limits_are_set():
@@ -118,6 +128,11 @@ def test_one_team_is_served_in_its_own_namespace_only():
 def test_the_optional_network_policy_leaves_open_what_the_controller_needs():
     spec = manifest("NetworkPolicy", "sedna-controller", "network-policy")["spec"]
     assert spec["podSelector"]["matchLabels"].items() <= LABELS.items()
-    assert [port["port"] for rule in spec["ingress"] for port in rule["ports"]] == [9100]
-    # The API server, the name under which kopf finds it, and the other replica.
-    assert {port["port"] for rule in spec["egress"] for port in rule["ports"]} == {443, 6443, 53, 9100}
+    taken = [port for rule in spec["ingress"] for port in rule["ports"]]
+    ports = ControllerSettings.from_environment({}).activator_range
+    stand_in = {"port": ports.start, "endPort": ports.stop - 1}
+    assert taken == [{"port": 9100}, stand_in, {"port": PORTS["metrics-api"]}]
+    # The API server, the name under which kopf finds it, the other replica, and cloud workers.
+    assert {port["port"] for rule in spec["egress"] for port in rule["ports"]} == {443, 6443, 53, 9100, BIG_MODEL_PORT}
+    [workers] = [rule for rule in spec["egress"] if rule["ports"] == [{"port": BIG_MODEL_PORT}]]
+    assert workers["to"][0]["podSelector"]["matchLabels"] == {WORKER_TYPE_LABEL: str(Role.CLOUD)}

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from controller.metrics_api.catalogue import GROUP, VERSIONS, resource_names
+from controller.metrics_api.front_proxy import CONFIG_MAP
+from controller.metrics_api.registration import OWNER, SERVICE
 from tests.deploy.manifests import DEPLOY, manifest, manifests
 
 CHILD = {"get", "list", "watch", "create", "patch", "delete"}
@@ -17,6 +20,7 @@ IN_A_NAMESPACE = {
     "apps/deployments": CHILD,
     "/services": CHILD,
     "autoscaling/horizontalpodautoscalers": CHILD,
+    "discovery.k8s.io/endpointslices": {"list", "create", "patch", "delete"},
     "/pods": {"list", "watch"},
     "/events": {"list", "create"},
     "/secrets": {"get", "watch"},
@@ -28,6 +32,24 @@ ROLES = [
     ("ClusterRole", "sedna-controller", "", IN_THE_CLUSTER),
     ("Role", "sedna-controller", "namespaced", IN_A_NAMESPACE),
     ("Role", "sedna-controller-lease", "controller", {"coordination.k8s.io/leases": {"get", "update", "create"}}),
+    (
+        "Role",
+        "sedna-controller-metrics-api",
+        "metrics-api",
+        {"discovery.k8s.io/endpointslices": {"get", "create", "patch", "delete"}},
+    ),
+    (
+        "ClusterRole",
+        "sedna-controller-metrics-api",
+        "metrics-api",
+        {
+            "apiregistration.k8s.io/apiservices": {"get", "create", "patch", "delete"},
+            "rbac.authorization.k8s.io/clusterroles": {"get"},
+            "/configmaps": {"get"},
+            "authentication.k8s.io/tokenreviews": {"create"},
+            "authorization.k8s.io/subjectaccessreviews": {"create"},
+        },
+    ),
 ]
 ALL_ROLES = [item for item in manifests() if item["kind"] in {"Role", "ClusterRole"}]
 
@@ -62,7 +84,11 @@ def test_no_rule_has_a_wildcard_or_hands_out_rights(role):
         assert set(rule) <= {"apiGroups", "resources", "resourceNames", "verbs"}
         words = {word for values in rule.values() for word in values}
         assert not any("*" in word for word in words)
-        assert not words & {"bind", "escalate", "impersonate", "rbac.authorization.k8s.io"}
+        assert not words & {"bind", "escalate", "impersonate"}
+        # To look at one role of its own hands out nothing.
+        assert rule["apiGroups"] != ["rbac.authorization.k8s.io"] or (
+            rule["verbs"] == ["get"] and rule["resourceNames"]
+        )
         assert not any("secrets" in rule["resources"] and verb not in {"get", "watch"} for verb in rule["verbs"])
 
 
@@ -72,7 +98,27 @@ def test_the_lease_is_tied_to_its_name_where_rbac_can_do_it():
         assert rule.get("resourceNames") == (None if rule["verbs"] == ["create"] else ["sedna-controller"])
 
 
-@pytest.mark.parametrize("path", ["cluster-role.yaml", "namespaced/role.yaml", "controller/lease-role.yaml"])
+def test_what_the_metrics_api_changes_is_tied_to_its_names():
+    names = {
+        "endpointslices": [SERVICE],
+        "apiservices": [f"{version}.{GROUP}" for version in sorted(VERSIONS)],
+        "clusterroles": [OWNER],
+        "configmaps": [CONFIG_MAP[1]],
+    }
+    rules = [rule for item in manifests("metrics-api") if item["kind"].endswith("Role") for rule in item["rules"]]
+    found = {resource: rule.get("resourceNames") for rule in rules for resource in rule["resources"]}
+    assert found == names | {"tokenreviews": None, "subjectaccessreviews": None}
+
+
+def test_whoever_may_view_services_may_view_their_metrics():
+    [rule] = [rule for rule in manifest("ClusterRole", "sedna-view")["rules"] if rule["apiGroups"] == [GROUP]]
+    assert rule["verbs"] == ["get"]
+    assert rule["resources"] == list(resource_names())
+
+
+@pytest.mark.parametrize(
+    "path", ["cluster-role.yaml", "namespaced/role.yaml", "controller/lease-role.yaml", "metrics-api/role.yaml"]
+)
 def test_every_rule_says_why(path):
     lines = (DEPLOY / path).read_text(encoding="utf-8").splitlines()
     before = [lines[number - 1] for number, line in enumerate(lines) if line.startswith("- apiGroups:")]

@@ -48,6 +48,7 @@ def running_controller(folder: Path, kubeconfig: Path, settings: Mapping[str, st
     environment = {
         "KUBECONFIG": str(kubeconfig),
         "HTTP_HOST": "127.0.0.1",
+        "METRICS_API": "false",  # several controllers run on one machine; tests of it switch it on
         "HTTP_PORT": str(port),
         "POD_NAME": "controller-under-test",
         **settings,

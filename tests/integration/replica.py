@@ -38,6 +38,7 @@ class Replica:
         environment = {
             "KUBECONFIG": str(self.kubeconfig),
             "HTTP_HOST": "127.0.0.1",
+            "METRICS_API": "false",  # several controllers run on one machine; tests of it switch it on
             "HTTP_PORT": str(self.port),
             "POD_NAME": self.name,
             **self.settings,

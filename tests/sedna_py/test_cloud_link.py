@@ -25,6 +25,7 @@ class FakeCloud:
     def __init__(self, reply=("cloud",)):
         self.reply = reply
         self.breaker_state = BreakerState.CLOSED
+        self.sleeps = False
         self.bodies = []
         self.asked = threading.Semaphore(0)
         self.closed = False
@@ -37,6 +38,9 @@ class FakeCloud:
         if isinstance(self.reply, Exception):
             raise self.reply
         return CloudReply(list(self.reply), 0.001, {}, len(body))
+
+    def asleep(self):
+        return self.sleeps
 
     async def aclose(self):
         self.closed = True
@@ -144,6 +148,13 @@ def test_a_failing_cloud_is_probed_once_a_second_and_never_waited_for(loop):
     assert cloud.asked.acquire(timeout=5)
     assert len(cloud.bodies) == 2
     assert causes == {OffloadCause.CIRCUIT_OPEN}
+
+
+def test_one_that_sleeps_is_said_to_sleep_while_it_is_not_asked(loop):
+    cloud = FakeCloud(None)
+    cloud.breaker_state, cloud.sleeps = BreakerState.OPEN, True
+    link = CloudLink(cloud, loop, LinkOptions(), Clock())
+    assert {link.ask([1], None, {}).cause for _ in range(3)} == {OffloadCause.CLOUD_ASLEEP}
 
 
 def test_a_cloud_that_came_back_is_asked_at_once(loop):

@@ -65,7 +65,7 @@ def create_app(
     app.include_router(open_inference_routes(model, options.model_name, dialect, infer))
     app.add_exception_handler(HTTPException, http_error)
     app.include_router(report_routes(relay, metrics))
-    app.router.routes.extend(health_routes(metrics.registry, model.not_ready, metrics.collect))
+    app.router.routes.extend(health_routes(metrics.registry, model.not_ready, metrics.collect, metrics.load))
     # Upstream's server is open to pages of every origin, and its users' dashboards call it.
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(ClosingReplies, draining=lambda: model.draining)

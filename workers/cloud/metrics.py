@@ -68,6 +68,10 @@ class CloudMetrics:
         self._load = LoadCollector()
         r.register(self._load)
 
+    def load(self) -> Snapshot | None:
+        """Return what signals are made of, None before there is a model."""
+        return self._load.read()
+
     def watch(self, admission: Admission) -> None:
         """Read the queue's lengths, and what signals are made of, when somebody asks."""
         self._load.watch(lambda: self._snapshot(admission))

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.cloud_client import CloudReply
+from sedna_py.client.failures import CloudFailure
 from sedna_py.client.offload_window import START, OffloadWindow
 from sedna_py.client.route import Route, RouteFigures
 from sedna_py.client.send_cap import NOT_LET_GO
@@ -31,6 +32,7 @@ Answered = Callable[[CloudAnswer], None]
 Begun = Callable[[], None]
 TOO_MUCH = frozenset({OffloadCause.DEADLINE_EXCEEDED, OffloadCause.OVERLOADED})
 NOTHING_SENT = NOT_LET_GO | {OffloadCause.CIRCUIT_OPEN, OffloadCause.CONNECT_FAILED, OffloadCause.QUEUE_FULL}
+NOT_ASKED = frozenset({OffloadCause.CIRCUIT_OPEN, OffloadCause.CLOUD_ASLEEP})  # where the client itself refuses
 
 
 class Cloud(Protocol):
@@ -45,6 +47,8 @@ class Cloud(Protocol):
     def figures(self) -> RouteFigures: ...
 
     def would_refuse(self) -> bool: ...
+
+    def asleep(self) -> bool: ...
 
     def cap_is_full(self) -> bool: ...
 
@@ -114,11 +118,15 @@ class Offloader:
         asked.add_done_callback(ended)
 
     def has_spare(self) -> bool:
-        """Whether a stored picture may go now: live frames keep a place at least, and are the ones that try a broken circuit."""
+        """Whether a stored picture may go now: live frames keep a place at least, and are the ones that try a broken circuit.
+
+        A cloud that sleeps is asked by whatever comes first: it shall not be awake for seconds before anybody notices.
+        """
         if self._closing or self._cloud.would_refuse():
             return False
         if (
             self._cloud.figures().route is Route.NONE  # half-open, or about to be
+            and not self._cloud.asleep()
             and time.monotonic() - self._last_hard < PROBE_AFTER_S
         ):
             return False
@@ -168,7 +176,7 @@ class Offloader:
         if self._closing:
             return OffloadCause.SHUTDOWN
         if self._cloud.would_refuse():  # asked before encoding: a dead cloud must not cost the edge any work
-            return OffloadCause.CIRCUIT_OPEN
+            return OffloadCause.CLOUD_ASLEEP if self._cloud.asleep() else OffloadCause.CIRCUIT_OPEN
         patience = self._options.deadline_s if self._options.when_full_wait else 0
         with self._room:
             if not self._room.wait_for(lambda: self.pending < self._window.places, patience):
@@ -231,7 +239,7 @@ class Offloader:
                 self._told_size = True
                 LOG.warning("frame %d is %s; raise the cap, or lower JPEG_QUALITY", frame.number, error)
             self.packer.failed(error.cause, started, time.monotonic())
-            return _failed(error.cause, packed, encode_ms, started)
+            return _failed(error, packed, encode_ms, started)
         self.packer.answered(reply, started, time.monotonic())
         return _answer(reply, packed, encode_ms)
 
@@ -244,7 +252,7 @@ class Offloader:
                 packed.body, media_type, frame_id=frame_id, deadline_s=self._options.deadline_s, urgent=False
             )
         except CloudUnavailable as error:
-            return _failed(error.cause, packed, None, started)
+            return _failed(error, packed, None, started)
         return _answer(reply, packed, None)
 
     def _leave(self) -> None:
@@ -268,7 +276,9 @@ def _answer(reply: CloudReply, packed: Packed, encode_ms: float | None) -> Cloud
     return CloudAnswer(result, cause, reply.bytes_sent, encode_ms, reply.latency_s * 1000)
 
 
-def _failed(cause: OffloadCause, packed: Packed, encode_ms: float | None, started: float) -> CloudAnswer:
-    sent = 0 if cause in NOTHING_SENT else len(packed.body)
-    asked = cause is not OffloadCause.CIRCUIT_OPEN and cause not in NOT_LET_GO
+def _failed(error: CloudUnavailable, packed: Packed, encode_ms: float | None, started: float) -> CloudAnswer:
+    cause = error.cause
+    refused = cause in NOT_ASKED and not isinstance(error, CloudFailure)
+    sent = 0 if refused or cause in NOTHING_SENT else len(packed.body)
+    asked = not refused and cause not in NOT_LET_GO
     return CloudAnswer(None, cause, sent, encode_ms, (time.monotonic() - started) * 1000 if asked else None, packed)

@@ -170,3 +170,34 @@ def test_edges_that_lost_the_cloud_together_probe_it_apart_and_none_later_than_s
     waits = [first_probe(seed) for seed in range(50)]
     assert POLICY.cooldown_s * (1 - POLICY.jitter) <= min(waits) < max(waits) <= POLICY.cooldown_s
     assert len(set(waits)) == 50
+
+
+def test_a_cloud_that_sleeps_is_asked_again_after_its_second_however_often_it_says_so():
+    breaker = CircuitBreaker(POLICY)
+    _ask(breaker, 10.0, Outcome.ASLEEP)
+    assert (breaker.state, breaker.asleep) == (OPEN, True)
+    assert breaker.allow(10.25) == Refusal(Reason.ASLEEP, 0.75)
+    for second in range(11, 31):  # a long cold start
+        assert breaker.would_refuse(second - 0.01)
+        _ask(breaker, float(second), Outcome.ASLEEP)
+    _ask(breaker, 31.0, Outcome.SUCCESS)
+    assert (breaker.state, breaker.asleep) == (CLOSED, False)
+
+
+def test_all_that_was_on_its_way_to_a_cloud_that_sleeps_may_hear_of_it():
+    breaker = CircuitBreaker(POLICY)
+    permits = [breaker.allow(10.0) for _ in range(4)]
+    for late, permit in enumerate(permits):
+        breaker.resolve(permit, Outcome.ASLEEP, 10.0 + late / 10)
+    assert breaker.allow(11.0).is_probe  # as long after the first answer, not the last
+
+
+def test_a_cloud_that_fails_as_it_wakes_does_not_sleep_any_more():
+    breaker = CircuitBreaker(POLICY)
+    _ask(breaker, 10.0, Outcome.ASLEEP)
+    _ask(breaker, 11.0, Outcome.FAILURE)
+    assert (breaker.state, breaker.asleep) == (OPEN, False)
+    assert breaker.allow(12.9).reason is Reason.COOLING_DOWN
+    _ask(breaker, 13.0, Outcome.ASLEEP)
+    _ask(breaker, 14.0, Outcome.FAILURE)
+    assert breaker.allow(16.0).is_probe  # the cool-down began anew in between

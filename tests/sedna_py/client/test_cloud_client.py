@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import socket
@@ -13,9 +14,11 @@ import pytest
 
 from sedna_py.client.circuit_breaker import BreakerState
 from sedna_py.client.cloud_client import CloudClient, CloudReply
+from sedna_py.client.route import Route
 from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import CloudUnavailable, SettingsError
 from sedna_py.protocol import media_types, sedna_json
+from sedna_py.protocol.asleep import asleep_body
 from sedna_py.protocol.causes import OffloadCause
 from sedna_py.protocol.headers import RequestHeaders
 
@@ -604,3 +607,42 @@ def test_prefix_and_address_make_the_path(address):
 
     asyncio.run(main())
     assert paths == [address.rstrip("/") + "/my-job/predict"]
+
+
+@pytest.mark.parametrize("options", [{}, {"model": "big"}], ids=["sedna", "open inference"])
+def test_a_cloud_that_sleeps_is_asked_once_a_second_and_used_as_soon_as_it_wakes(loopback, options, caplog):
+    """Twenty frames of a live video while it wakes: one request, no retry, and no circuit that has to cool down."""
+    caplog.set_level("INFO")
+    times = []
+    asleep = loopback.answer(503, json.dumps(asleep_body("it wakes")).encode(), Retry_After="1", Connection="close")
+
+    async def handler(reader, writer):
+        await loopback.read(reader)
+        times.append(time.monotonic())
+        writer.write(asleep if len(times) < 3 else loopback.answer(200, BOXES))
+        await writer.drain()
+        writer.close()
+
+    async def scenario(client):
+        client._news._said_at -= 60  # the first seconds are over
+        causes = [await _cause(client) for _ in range(20)]
+        assert set(causes) == {OffloadCause.CLOUD_ASLEEP}
+        assert client.asleep()
+        assert client.would_refuse()
+        assert len(times) == 1
+        while len(times) < 3:
+            if client.would_refuse():
+                await asyncio.sleep(0.01)
+                continue
+            with contextlib.suppress(CloudUnavailable):
+                await client.predict(b"frame", media_types.JPEG)
+        return client.figures(), client.asleep(), client.breaker_state
+
+    figures, sleeps, state = _run(handler, loopback, scenario, **options)
+    assert 1.5 < times[2] - times[0] < 4
+    if not options:
+        assert (sleeps, state) == (False, BreakerState.CLOSED)
+    assert figures.attempts[Route.SERVICE, "cloud_asleep"] == 2
+    assert sum(figures.retries.values()) == 0
+    assert "is asleep and was asked to wake" in caplog.text
+    assert "does not answer" not in caplog.text

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import json
 
 import httpx
 import pytest
 
 from sedna_py.client.circuit_breaker import Outcome
 from sedna_py.client.failures import CAUSES, failure_of_exception, failure_of_status
+from sedna_py.protocol.asleep import asleep_body
 from sedna_py.protocol.causes import OffloadCause
 
 
@@ -72,3 +74,10 @@ def test_statuses(status, cause, outcome):
     failure = failure_of_status(status, "why")
     assert (failure.cause, failure.outcome) == (cause, outcome)
     assert str(failure) == f"the cloud answered {status}: why"
+
+
+def test_a_cloud_that_sleeps_is_no_failure():
+    body = json.dumps(asleep_body("it wakes")).encode()
+    failure = failure_of_status(503, "it wakes", body)
+    assert (failure.cause, failure.outcome) == (OffloadCause.CLOUD_ASLEEP, Outcome.ASLEEP)
+    assert failure_of_status(503, "it wakes", b"{}").cause is OffloadCause.OVERLOADED

@@ -11,7 +11,7 @@ import pytest
 from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.client.local_controller import InferenceCounts, WorkerIdentity, build_report
 from sedna_py.errors import MalformedBody
-from sedna_py.protocol.reported_signals import read_signals, write_signals
+from sedna_py.protocol.reported_signals import parse_signals, read_signals, write_signals
 from sedna_py.protocol.worker_report import MAX_REPORT_BYTES, parse_report
 
 TOLD = Snapshot(
@@ -30,6 +30,36 @@ def test_what_is_written_is_read():
     body = json.dumps(build_report(IDENTITY, InferenceCounts(7, 2), 0.0, 30.0, TOLD)).encode()
     read = parse_report(IDENTITY.worker, body)
     assert (read.signals, read.problem, read.inferences) == (TOLD, "", 7)
+
+
+def test_the_same_is_read_as_a_page_of_its_own():
+    assert parse_signals(json.dumps(write_signals(TOLD)).encode()) == TOLD
+    bare = replace(TOLD, latency=(), hard=None, backlog_age_s=None)
+    assert parse_signals(json.dumps(write_signals(bare)).encode()) == bare
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"presentS": float("nan")}, "signals.presentS: "),
+        ({"presentS": 1e308}, "signals.presentS: "),
+        ({"presentS": -1}, "signals.presentS: "),
+        ({"presentS": "1"}, "signals.presentS: "),
+        ({"began": None}, "signals.began: "),
+        ({"latency": [1.0] * 3}, "the latency has 3 buckets"),
+        ({"latency": [2.0] + [1.0] * 13}, "has fewer requests than the one below it"),
+    ],
+)
+def test_a_page_that_lies_is_refused_in_one_line(change, problem):
+    with pytest.raises(MalformedBody, match=problem) as caught:
+        parse_signals(json.dumps(write_signals(TOLD) | change).encode())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"x" * 1000, b"\xff{}"])
+def test_a_page_that_is_none_is_refused(body):
+    with pytest.raises(MalformedBody):
+        parse_signals(body)
 
 
 def test_a_report_of_the_largest_counts_is_far_from_the_bound():

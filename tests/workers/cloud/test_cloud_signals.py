@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from sedna_py.autoscaling.exposition import parse_snapshot
 from sedna_py.autoscaling.signals import signals
 from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.metrics import names
+from sedna_py.protocol.reported_signals import SIGNALS_PATH, parse_signals
 
 QUESTION = {"data": ["q"]}
 
@@ -67,6 +69,22 @@ def test_what_is_served_refused_and_given_up_is_told_apart(serve: Callable[..., 
     assert found[names.SIGNAL_DEMAND] > 1
     # The three that were answered, and the one whose time was over: refusals at once tell of no latency.
     assert last.latency[-1] == 4
+
+
+def test_the_page_for_the_controller_tells_the_same_with_the_workers_own_time(
+    serve: Callable[..., Any], gate: Any
+) -> None:
+    worker = serve(gate)
+    gate.opened.set()
+    assert worker.predict(json=QUESTION).status_code == 200
+    worker.wait_until_idle()
+    before = time.monotonic()
+    answer = worker.client.get(SIGNALS_PATH)
+    assert answer.headers["content-type"] == "application/json"
+    told = parse_signals(answer.content)
+    assert before <= told.at <= time.monotonic()
+    assert told.done == 1
+    assert replace(told, at=0.0) == replace(look(worker), at=0.0)
 
 
 def test_a_question_that_is_wrong_is_no_sign_of_load(serve: Callable[..., Any], gate: Any) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from sedna_py.budgeted_filter import BudgetedFilter
 from sedna_py.client.cloud_client import CloudReply
+from sedna_py.client.failures import CloudFailure
 from sedna_py.client.route import Route, RouteFigures
 from sedna_py.client.send_cap import SendCap
 from sedna_py.decision_log import DecisionRecord, closing, read_records
@@ -173,6 +174,7 @@ class FakeCloud:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self.refuses = False
+        self.sleeps = False
         self.bodies: list[bytes] = []
         self.frames: list[int] = []  # that were asked about, in order, and how urgent they were
         self.urgent: list[bool] = []
@@ -214,7 +216,8 @@ class FakeCloud:
                 raise CloudUnavailable(OffloadCause.SHUTDOWN, "closed meanwhile")
             what = None
         if isinstance(what, OffloadCause):
-            raise CloudUnavailable(what, "as the script says")
+            refused = what is OffloadCause.CIRCUIT_OPEN  # by the client itself: nothing was sent
+            raise (CloudUnavailable if refused else CloudFailure)(what, "as the script says")
         if isinstance(what, Exception):
             raise what
         return CloudReply(CLOUD_BOXES, 0.004, {}, size)
@@ -226,6 +229,9 @@ class FakeCloud:
 
     def would_refuse(self) -> bool:
         return self.refuses
+
+    def asleep(self) -> bool:
+        return self.sleeps
 
     def cap_is_full(self) -> bool:
         return self.cap is not None and self.cap.full(time.monotonic())

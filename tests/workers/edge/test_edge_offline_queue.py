@@ -356,6 +356,19 @@ def test_one_that_got_no_answer_by_no_fault_of_its_own_does_not_rest(outage, mon
     assert late.emitted - late.captured < REST_S
 
 
+def test_a_cloud_that_sleeps_for_long_is_asked_at_the_same_pace_to_the_end(outage, monkeypatch):
+    """Pauses of failures double; one that is waking shall not be awake for seconds before the queue notices."""
+    monkeypatch.setattr(queue_module, "LOOK_S", 0.01)
+    answers = iter([OffloadCause.CLOUD_ASLEEP] * 8)
+    it = outage()
+    it.take(1)
+    it.cloud._script = lambda _: next(answers, None)
+    it.cloud.refuses, it.cloud.sleeps = False, True
+    (late,) = it.late(1)
+    assert it.cloud.frames == [1] * 9
+    assert late.emitted - late.captured < REST_S
+
+
 # --- damage
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from sedna_py.client.cloud_client import CloudClient
 from sedna_py.client.offload_window import START
+from sedna_py.client.route import Route, RouteFigures
 from sedna_py.client.send_cap import NOT_LET_GO
 from sedna_py.client.settings import ClientSettings
 from sedna_py.errors import MalformedBody
@@ -300,3 +301,18 @@ def test_submitting_never_waits_for_the_cloud(make):
     # Had one of them waited, it would have been for an hour.
     assert time.monotonic() - begun < PATIENCE_S
     assert len(answers.by_frame) == 98
+
+
+def test_a_cloud_that_sleeps_costs_no_encoding_and_stored_frames_may_ask_it(make):
+    cloud, answers, encoded = FakeCloud(), Answers(), []
+    cloud.refuses = cloud.sleeps = True
+    cloud.figures = lambda: RouteFigures(Route.NONE, {}, {}, {})
+    offloader = make(cloud, encode=lambda shown: encoded.append(shown) or BODY)
+    offloader.submit(make_frame(1), answers.of(1))
+    assert answers.by_frame[1] == CloudAnswer(None, OffloadCause.CLOUD_ASLEEP)
+    assert encoded == []
+    assert not offloader.has_spare()  # it may not be asked yet
+    cloud.refuses = False
+    assert offloader.has_spare()  # though there was a hard frame just now
+    cloud.sleeps = False
+    assert not offloader.has_spare()

@@ -33,6 +33,7 @@ MAY_PASS: Final = frozenset(
     {
         OffloadCause.QUEUE_FULL,
         OffloadCause.CIRCUIT_OPEN,
+        OffloadCause.CLOUD_ASLEEP,
         OffloadCause.CONNECT_FAILED,
         OffloadCause.CONNECTION_LOST,
         OffloadCause.DEADLINE_EXCEEDED,
@@ -48,6 +49,7 @@ NOT_ITS_FAULT: Final = frozenset(
     {
         OffloadCause.QUEUE_FULL,
         OffloadCause.CIRCUIT_OPEN,
+        OffloadCause.CLOUD_ASLEEP,
         OffloadCause.CONNECT_FAILED,
         OffloadCause.OVERLOADED,
         OffloadCause.OVER_CAP,
@@ -337,6 +339,9 @@ class OfflineQueue:
     def _hold_back(self, cause: OffloadCause | None) -> None:
         if cause is OffloadCause.OVER_CAP:
             self._sends_at = time.monotonic() + CAP_PAUSE_S
+            return
+        if cause is OffloadCause.CLOUD_ASLEEP:  # the client says when it may be asked again, and nothing is wrong
+            self._sends_at = time.monotonic() + LOOK_S
             return
         self._sends_at = time.monotonic() + self._pause_s
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
