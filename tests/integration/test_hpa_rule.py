@@ -45,7 +45,7 @@ from tests.integration.random_autoscalers import (
 )
 from tests.integration.service_on_cluster import Cluster, Object
 
-SERIES: Final = 220
+SERIES: Final = 240
 ENOUGH: Final = 200
 STEPS: Final = 6
 SEED: Final = 8
