@@ -319,7 +319,7 @@ def test_random_series_give_the_same_replicas(plane: ControlPlane, apis: PlayedM
     different = [run for run in runs if run.difference]
     moves, values = sum(run.moves for run in compared), sum(run.values for run in compared)
     print(
-        f"{len(compared)} of {SERIES} series compared, {STEPS} steps each; {len(different)} different; {moves=} {values=}"
+        f"{len(compared)} of {len(runs)} series compared, {STEPS} steps each; {len(different)} different; {moves=} {values=}"
     )
     assert not different, "\n\n".join(f"{run.made.name}: {run.difference}" for run in different[:5])
     assert len(compared) >= ENOUGH
