@@ -267,8 +267,8 @@ class EdgeSettings(SinkSettings, WorkerSettings):
     cloud_pods: str = Field(
         "",
         alias="BIG_MODEL_PODS",
-        description="host:port of a headless Service whose pods are asked directly; unset, or where they cannot be "
-        "reached: BIG_MODEL_IP is asked",
+        description="host:port of a headless Service whose pods are asked directly, or file: and the path of a file with an "
+        "address a line; unset, or where they cannot be reached: BIG_MODEL_IP is asked",
     )
     cloud_model: str = Field(
         "",

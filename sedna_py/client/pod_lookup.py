@@ -1,4 +1,4 @@
-"""The addresses behind a headless Service, from DNS, without ever holding up the event loop.
+"""The addresses behind a headless Service, from DNS, or those in a file, without ever holding up the event loop.
 
 The system's resolver blocks, for 5 s and more where no DNS server answers (KubeEdge without EdgeMesh): it runs in a daemon
 thread, one at a time, and nobody waits for it longer than a limit.
@@ -14,11 +14,13 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
+from pathlib import Path
 from typing import Final
 
 from sedna_py.errors import SettingsError
 
 DEFAULT_PORT: Final = 5000
+_FILE: Final = "file:"
 MOST_ADDRESSES: Final = 64
 # What getaddrinfo says if the name has no address now; anything else means that nobody could be asked.
 _NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
@@ -41,6 +43,11 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(authority(str(at[0]), port) for *_, at in found if "%" not in str(at[0])))
 
 
+def read_addresses(path: str, _: int) -> list[str]:
+    """Return the lines of a file: host:port each, as `sedna run` writes them. Raises OSError."""
+    return Path(path).read_text(encoding="utf-8").split()
+
+
 def authority(host: str, port: int) -> str:
     """Return host and port as they stand in a URL."""
     try:
@@ -52,7 +59,7 @@ def authority(host: str, port: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PodSource:
-    """The headless Service whose addresses are the pods', and what looks them up."""
+    """The headless Service, or the file, whose addresses are the pods', and what looks them up."""
 
     host: str
     port: int = DEFAULT_PORT
@@ -60,7 +67,9 @@ class PodSource:
 
     @classmethod
     def parse(cls, text: str, setting: str = "BIG_MODEL_PODS") -> PodSource:
-        """Read `host` or `host:port`. Raises SettingsError that names the `setting`."""
+        """Read `host`, `host:port` or `file:/path`. Raises SettingsError that names the `setting`."""
+        if text.startswith(_FILE):
+            return cls(text.removeprefix(_FILE), 0, read_addresses)
         host, colon, port = text.rpartition(":")
         if not colon:
             host, port = text, str(DEFAULT_PORT)
@@ -69,7 +78,7 @@ class PodSource:
         return cls(host, int(port))
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"{self.host}:{self.port}" if self.port else f"{_FILE}{self.host}"
 
 
 class PodLookup:

@@ -58,13 +58,20 @@ class ControlPlane:
         audit: bool = False,
         tied: bool = True,
         nodes: NodeAccess | None = None,
+        api_server_options: Sequence[str] = (),
+        manager_options: Sequence[str] = (),
     ) -> None:
-        """Choose the port and the admin's token; nothing runs before `start`. With `audit`, writes are recorded."""
+        """Choose the port and the admin's token; nothing runs before `start`. With `audit`, writes are recorded.
+
+        The options come last on the command lines of the API server and the controller manager, so they win.
+        """
         self.layout = Layout(folder.absolute(), free_port())
         self._binaries = binaries
         self._audit = audit
         self._tied = tied
         self.nodes = nodes
+        self._api_server_options = tuple(api_server_options)
+        self._manager_options = tuple(manager_options)
         self._tokens = {ADMIN: secrets.token_hex(16), CONTROLLER_MANAGER: secrets.token_hex(16)}
         self._children: dict[str, ChildProcess] = {}
         self._api: Api | None = None
@@ -101,7 +108,8 @@ class ControlPlane:
             self._start(ETCD, etcd_command(self._binaries, self.layout))
             self.start_api_server()
             self._write_kubeconfig(self.layout.controller_manager_kubeconfig, CONTROLLER_MANAGER)
-            self._start(MANAGER, controller_manager_command(self._binaries, self.layout))
+            command = controller_manager_command(self._binaries, self.layout)
+            self._start(MANAGER, [*command, *self._manager_options])
             self._wait_for_service_account("default")
         except BaseException:
             self.stop()
@@ -123,7 +131,8 @@ class ControlPlane:
 
     def start_api_server(self) -> None:
         """Start the API server on the port and the data that it had before, and wait until it is ready."""
-        self._start(API_SERVER, api_server_command(self._binaries, self.layout, audit=self._audit, nodes=self.nodes))
+        command = api_server_command(self._binaries, self.layout, audit=self._audit, nodes=self.nodes)
+        self._start(API_SERVER, [*command, *self._api_server_options])
         self._wait("the API server to be ready", self._is_ready)
         self._write_kubeconfig(self.layout.kubeconfig, ADMIN)
 

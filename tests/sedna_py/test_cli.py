@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -386,3 +388,56 @@ def test_exec_hands_everything_to_the_script(
     assert (left.value.code or 0) == status
     assert seen == [["infer.py", "--help", "-v", "x", "--", "y"]]
     assert capsys.readouterr().out == ""
+
+
+# --- simulate
+
+
+def scaled(tmp_path: Path) -> tuple[Path, Path]:
+    """Return a service with a cloud autoscaler, and a load that is too much for one pod."""
+    service, load = tmp_path / "scaled.yaml", tmp_path / "load.csv"
+    service.write_text((FACES.parents[1] / "autoscaling" / "streams.yaml").read_text())
+    load.write_text("seconds,requests_per_second\n0,5\n60,40\n600,0\n")
+    return service, load
+
+
+def test_simulate_tells_replicas_drops_and_latencies(sedna: Callable[..., Outcome], tmp_path: Path) -> None:
+    service, load = scaled(tmp_path)
+    page = tmp_path / "page.html"
+    status, text, _ = sedna("simulate", "trace", load, "--service", service, "--cloud-ms", "50", "--report", page)
+    assert status == 0
+    for word in ("Simulated", "lost", "overloaded", "cloud, p95", "cloud replicas", "s  cloud: 3"):
+        assert word in text
+    written = page.read_text()
+    assert written.count("<svg") >= 2
+    assert "Load and drops" in written
+    assert "http" not in written.replace("http-equiv", "")
+
+
+def test_simulate_as_json_is_the_same_each_time(sedna: Callable[..., Outcome], tmp_path: Path) -> None:
+    service, load = scaled(tmp_path)
+    arguments = ("simulate", "trace", load, "--service", service, "--cloud-ms", "50", "--hpa", "cloud", "--json")
+    figures = [json.loads(sedna(*arguments)[1]) for _ in range(2)]
+    assert figures[0] == figures[1]
+    assert figures[0]["arrived"] == sum(figures[0]["answers"].values()) + sum(figures[0]["lost"].values())
+    assert figures[0]["replicas"]["cloud"]["most"] > 1
+
+
+@pytest.mark.parametrize(
+    ("trace", "more", "said"),
+    [
+        ("load.csv", (), "give --cloud-ms"),
+        ("load.csv", ("--cloud-ms", "50", "--hpa", "edge"), "the edge worker of .* has no autoscaler"),
+        ("load.txt", (), "write a decision log that ends in .jsonl"),
+        ("none.csv", (), "none.csv cannot be read"),
+        ("scaled.csv", (), "scaled.csv: the table's first line must name seconds"),
+    ],
+)
+def test_simulate_says_what_is_missing(
+    sedna: Callable[..., Outcome], tmp_path: Path, trace: str, more: tuple[str, ...], said: str
+) -> None:
+    service, _ = scaled(tmp_path)
+    (tmp_path / "scaled.csv").write_text("a,b\n")
+    status, _, text = sedna("simulate", "trace", tmp_path / trace, "--service", service, *more)
+    assert status == 1
+    assert re.search(said, text)

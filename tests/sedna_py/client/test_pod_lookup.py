@@ -124,3 +124,19 @@ def test_of_too_many_addresses_the_known_ones_stay():
     assert set(first[10:]) < set(later)
     assert len(set(later)) == MOST_ADDRESSES
     assert bounded(found[:3], (), random.Random(1)) == found[:3]
+
+
+def test_a_file_may_say_the_addresses(tmp_path):
+    file = tmp_path / "pods"
+    file.write_text("127.0.0.1:5001\n127.0.0.1:5002\n")
+    source = PodSource.parse(f"file:{file}")
+    assert str(source) == f"file:{file}"
+
+    async def main():
+        lookup = PodLookup(source, 5.0, random.Random(1))
+        assert await lookup.look_up(()) == ["127.0.0.1:5001", "127.0.0.1:5002"]
+        file.unlink()
+        with pytest.raises(OSError, match="pods"):
+            await lookup.look_up(())
+
+    asyncio.run(main())
