@@ -33,7 +33,11 @@ TOGETHER_S: Final = 0.5
 MEASURE_S: Final = 6.0
 """Between two measurements of how long a request takes, which changes slowly."""
 
-MOST: Final = 1e15
+MOST: Final = 1e6
+"""A higher value of a pod is a lie, and none: no worker has a million requests, nor does that many in a second.
+
+Nor may it be served: kube-controller-manager counts pods in 32 bits, and what asks for 2^31 of them gets the fewest.
+"""
 
 
 @dataclass(frozen=True, slots=True)
