@@ -1,6 +1,6 @@
-"""`make test`: what needs no cluster in parallel, then clusters and images, which want the machine for themselves.
+"""`make test`: what needs no cluster in parallel, control planes two at a time, then what wants the machine for itself.
 
-Both parts run whatever the first one finds; the exit code is that of the first part that failed.
+All parts run whatever the ones before find; the exit code is that of the first part that failed.
 """
 
 from __future__ import annotations
@@ -11,17 +11,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-ALONE = ("cluster", "images", "integration", "e2e")
+ALONE = ("cluster", "images", "e2e")
+TWO = ("integration",)  # each process has a control plane of its own, and waits for it most of the time
 MOST_PROCESSES = 4
 # A file's tests stay together: what its fixtures make once is made once.
-PARALLEL = ("--numprocesses=auto", f"--maxprocesses={MOST_PROCESSES}", "--dist=loadfile")
+BY_FILE = "--dist=loadfile"
+PARALLEL = ("--numprocesses=auto", f"--maxprocesses={MOST_PROCESSES}", BY_FILE)
 
 
 def main() -> int:
-    """Run both parts."""
-    alone = [str(TESTS / name) for name in ALONE]
-    others = sorted(str(path) for path in TESTS.iterdir() if path.name not in ALONE and any(path.glob("**/test_*.py")))
-    codes = [run(*PARALLEL, *others), run(*alone)]
+    """Run all parts."""
+    apart = {*ALONE, *TWO}
+    others = sorted(str(path) for path in TESTS.iterdir() if path.name not in apart and any(path.glob("**/test_*.py")))
+    codes = [
+        run(*PARALLEL, *others),
+        run("--numprocesses=2", BY_FILE, *(str(TESTS / name) for name in TWO)),
+        run(*(str(TESTS / name) for name in ALONE)),
+    ]
     return next((code for code in codes if code), 0)
 
 
