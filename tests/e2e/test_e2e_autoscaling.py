@@ -23,6 +23,7 @@ import pytest
 
 from sedna_py.metrics import names
 from tests.cluster.e2e_cluster import E2eCluster
+from tests.cluster.site import EDGE_ADDRESS
 from tests.e2e.camera import encoded
 from tests.e2e.pods import pods, samples
 from tests.e2e.running_sample import camera_answers, turn_camera
@@ -70,7 +71,7 @@ DEMAND = Scaled(
     "demand",
     {"maxReplicas": 3, "scaleMetric": "concurrency", "scaleTarget": 2},
     edge_hpa={"maxReplicas": 4, "scaleMetric": "demand", "scaleTarget": DEMAND_TARGET, **QUICK},
-    video_url=f"http://localhost:{CAMERA_PORT}/video",
+    video_url=f"http://{EDGE_ADDRESS}:{CAMERA_PORT}/video",
     annotations=FAST_WINDOW,
 )
 ZERO = Scaled(
