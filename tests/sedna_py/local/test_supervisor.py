@@ -244,7 +244,10 @@ def test_cancelled_it_leaves_nothing(plan: Callable[..., WorkerPlan], started: A
             WorkerProcess(plan(textwrap.dedent(GRANDCHILD) + textwrap.dedent(code)), heard).run()
         )
         await heard.until("edge: up")
-        assert len(started.pids()) == 2
+        # The child's environment, by which it is found, can be read only once it has become its own program.
+        async with asyncio.timeout(LIMIT_S):
+            while len(started.pids()) != 2:
+                await asyncio.sleep(0.01)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
