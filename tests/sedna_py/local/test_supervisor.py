@@ -246,7 +246,7 @@ def test_cancelled_it_leaves_nothing(plan: Callable[..., WorkerPlan], started: A
         await heard.until("edge: up")
         # The child's environment, by which it is found, can be read only once it has become its own program.
         async with asyncio.timeout(LIMIT_S):
-            while len(started.pids()) != 2:
+            while len(started.pids()) != 2:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.01)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
