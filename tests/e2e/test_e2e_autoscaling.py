@@ -149,6 +149,7 @@ def story(e2e_cluster: E2eCluster, namespace: str, camera: Callable[[float], Non
         service.serve()
     for name in (service.name for service in AWAKE):
         running[name].wait(lambda name=name: running[name].has_values("cloud"), "the autoscaler's metric", 90)
+    served = time.time()  # on a slow machine the pods alone take a minute to start
     told.resources = {item["name"] for item in (e2e_cluster.plane.api.get(API) or {}).get("resources", [])}
     with ThreadPoolExecutor(len(SERVICES)) as pool:
         parts = [
@@ -161,7 +162,7 @@ def story(e2e_cluster: E2eCluster, namespace: str, camera: Callable[[float], Non
         for part in parts:
             part.result()
     told.hpa_table = e2e_cluster.kubectl("get", "hpa", "-n", namespace)
-    told.late_warnings = late_warnings(e2e_cluster, namespace, applied + 60)
+    told.late_warnings = late_warnings(e2e_cluster, namespace, max(applied + 60, served + 30))
     return told
 
 
