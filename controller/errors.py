@@ -8,7 +8,9 @@ ControllerError
 │   ├── NotFound                 404
 │   └── Unavailable              429, 5xx, a time-out or no connection: ask again later
 │       └── LeadershipLost           not asked at all: the lease has run out, another replica may lead
+├── NoPortLeft               nobody can stand in for one more cloud worker that sleeps (zero.activator)
 ├── NotServed                the metrics API cannot be served now, and why (metrics_api.registration)
+├── Refusal                  what a caller of the metrics API is told, with its status (metrics_api.answers)
 ├── Unbuildable              what is written cannot be made into a worker's objects (resources.unbuildable)
 └── NameTaken                an object of a child's name exists and is not this service's
 """

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from controller.errors import ControllerError
 from controller.metrics_api.catalogue import GROUP, PODS
 from controller.metrics_api.paths import MetricPath
 from controller.metrics_api.quantity import to_quantity
@@ -24,7 +25,7 @@ REASONS: Final = {
 }
 
 
-class Refusal(Exception):
+class Refusal(ControllerError):
     """An answer other than 200; str() is its message for people."""
 
     def __init__(self, status: int, message: str) -> None:

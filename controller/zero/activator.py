@@ -15,6 +15,7 @@ from typing import Final
 
 from aiohttp import web
 
+from controller.errors import ControllerError
 from controller.http_api import Surplus
 from controller.store import ServiceKey
 from sedna_py.protocol.asleep import RETRY_AFTER_S, STATUS, asleep_body
@@ -43,7 +44,7 @@ class ActivatorLimits:
 DEFAULT_LIMITS: Final = ActivatorLimits()
 
 
-class NoPortLeft(Exception):
+class NoPortLeft(ControllerError):
     """Every port is taken, by other services that sleep or by other programs."""
 
 
