@@ -10,8 +10,8 @@ from typing import Any, Final
 from controller.errors import ControllerError
 from controller.metrics_api.catalogue import GROUP, PODS
 from controller.metrics_api.paths import MetricPath
-from controller.metrics_api.quantity import to_quantity
 from controller.status.live import rfc3339
+from sedna_py.autoscaling.quantity import quantity_text
 
 REASONS: Final = {
     400: "BadRequest",
@@ -84,5 +84,5 @@ def _item(path: MetricPath, value: MetricValue) -> dict[str, Any]:
         **metric,
         "timestamp": rfc3339(value.at),
         **window,
-        "value": to_quantity(value.value),
+        "value": quantity_text(value.value),
     }

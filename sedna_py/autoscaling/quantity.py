@@ -23,6 +23,9 @@ def quantity_value(quantity: float | str) -> float:
 
 
 def quantity_text(value: float) -> str:
-    """Return a positive number as Kubernetes writes it, in thousandths, as it keeps no smaller part for an autoscaler."""
-    thousandths = max(1, round(value * 1000))
+    """Return a number from 0 on as Kubernetes writes it, 1500m or 2: in thousandths, as autoscalers keep no smaller part.
+
+    The nearest one: an autoscaler makes six pods of 5001m where five do. But what is above 0 stays above it.
+    """
+    thousandths = max(round(value * 1000), 1 if value > 0 else 0)
     return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.metrics_api.quantity import to_quantity
-from sedna_py.autoscaling.quantity import quantity_value
+from sedna_py.autoscaling.quantity import quantity_text, quantity_value
 
 
 @pytest.mark.parametrize(
@@ -22,5 +21,5 @@ from sedna_py.autoscaling.quantity import quantity_value
     ],
 )
 def test_values_are_whole_thousandths_the_nearest_one_and_never_nothing_for_something(value, text):
-    assert to_quantity(value) == text
+    assert quantity_text(value) == text
     assert quantity_value(text) == pytest.approx(value, abs=0.001)
