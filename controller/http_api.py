@@ -30,21 +30,27 @@ _RETRY: Final = {"Retry-After": "5"}
 _BACKLOG: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
-class HttpApiHooks:
-    """What the rest of the controller answers; all functions return at once.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportHooks:
+    """What the rest of the controller answers about reports; all functions return at once.
 
-    `not_alive` and `not_ready` give a reason, None where all is well. `leader_address` is the leader's base URL, such as
-    http://10.0.0.7:9100, None while there is no leader; it is asked only where `leads` is false. `accept` tells whether
-    it counts the report; it does not where no such pod is known, or where the pod counts more hard ones than all.
+    `accept` tells whether it counts the report; it does not where no such pod is known, or where the pod counts more hard ones
+    than all. `leader_address` is the leader's base URL, such as http://10.0.0.7:9100, None while there is no leader; it is
+    asked only where `leads` is false. Without these two it is the leader who takes the reports.
     """
+
+    accept: Callable[[RoutedReport], bool]
+    service_of_pod: ServiceOfPod
+    leads: Callable[[], bool] = lambda: True
+    leader_address: Callable[[], str | None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpApiHooks(ReportHooks):
+    """... and about itself: `not_alive` and `not_ready` give a reason, None where all is well."""
 
     not_alive: Callable[[], str | None]
     not_ready: Callable[[], str | None]
-    leads: Callable[[], bool]
-    leader_address: Callable[[], str | None]
-    accept: Callable[[RoutedReport], bool]
-    service_of_pod: ServiceOfPod
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,7 @@ class _Answer(NamedTuple):
 class ReportRoute:
     """Takes reports in; what the replica that does not lead passes on goes by the `client` of the application."""
 
-    def __init__(self, hooks: HttpApiHooks, metrics: ControllerMetrics, limits: HttpApiLimits) -> None:
+    def __init__(self, hooks: ReportHooks, metrics: ControllerMetrics, limits: HttpApiLimits) -> None:
         self._hooks = hooks
         self._metrics = metrics
         self._limits = limits

@@ -13,8 +13,12 @@ from typing import Final
 REPEAT_S: Final = 60.0
 MOST_KINDS: Final = 500
 
-_IN_A_REQUEST: Final = "request_cancel_callback"
-"""The framework trips over its own feet when it is stopped between two requests; nothing is lost by it."""
+_NO_NEWS: Final = re.compile(
+    # The framework trips over its own feet when it is stopped between two requests or in an event.
+    r"request_cancel_callback|asynchronous generator <async_generator object infinite_watch"
+    # It logs each watch that fails, and asks only the first of them for its error.
+    r"|Task exception was never retrieved[^>]*coro=<guard\(\)[^>]*/kopf/"
+)
 
 _NUMBER: Final = re.compile(r"\d+")
 
@@ -59,7 +63,7 @@ def quieten_libraries(clock: Callable[[], float]) -> None:
     sparing = OncePerPeriod(clock)
 
     def passes(record: logging.LogRecord) -> bool:
-        if record.name == "asyncio" and _IN_A_REQUEST in record.getMessage():
+        if record.name == "asyncio" and _NO_NEWS.search(record.getMessage()):
             return False
         if not record.name.startswith("kopf"):
             return True

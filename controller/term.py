@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Final
 
 from kubernetes.aio.client import ApiClient
@@ -17,7 +16,7 @@ from controller.cluster import Cluster
 from controller.errors import ClusterError, Conflict, Forbidden, NameTaken, NotFound, Unavailable
 from controller.event_writer import EventWriter
 from controller.handlers import Intake
-from controller.http_api import DEFAULT_LIMITS, HttpApiHooks, ReportRoute
+from controller.http_api import DEFAULT_LIMITS, ReportHooks, ReportRoute
 from controller.metrics import ControllerMetrics, Outcome
 from controller.metrics_api.part import MetricsApi
 from controller.reconciler import Look, Parts, Reconciler
@@ -67,15 +66,12 @@ class Term:
         *,
         started: Callable[[], None],
         may_write: Callable[[], bool],
-        on_signals: Callable[[RoutedReport], None] = lambda report: None,
     ) -> None:
         """`started` is called when the watches begin: the framework puts its own signal handlers in place of ours.
 
-        `may_write` tells, at any moment of the term, whether this replica still leads. `on_signals` hears of each report that was
-        counted and has signals; their `at` is of time.monotonic.
+        `may_write` tells, at any moment of the term, whether this replica still leads.
         """
         self._started = started
-        self._on_signals = on_signals
         self._clocks = ReportClocks()
         self._client = client
         self._settings = settings
@@ -138,9 +134,8 @@ class Term:
         self.keeper.reported(key, report.worker, hard=self.status.hard_examples(key) > hard)
         self.queue.add_after(key, self._settings.report_interval_s)
         if report.signals is not None:
-            told = self._on_our_clock(report, report.signals)
-            self.metrics_api.take(report.namespace, report.worker, report.signals, told.at)
-            self._on_signals(replace(report, signals=told))
+            taken_at = self._on_our_clock(report, report.signals)
+            self.metrics_api.take(report.namespace, report.worker, report.signals, taken_at)
         return True
 
     def service_of_pod(self, namespace: str, name: str) -> str | None:
@@ -150,14 +145,7 @@ class Term:
 
     def _make_keeper(self, latest: Latest) -> Keeper:
         """Return who looks after cloud workers that sleep; edges report to their addresses, too."""
-        hooks = HttpApiHooks(
-            not_alive=lambda: None,
-            not_ready=lambda: None,
-            leads=lambda: True,
-            leader_address=lambda: None,
-            accept=self.accept,
-            service_of_pod=self.service_of_pod,
-        )
+        hooks = ReportHooks(accept=self.accept, service_of_pod=self.service_of_pod)
         reports = ReportRoute(hooks, self._metrics, DEFAULT_LIMITS)
         settings = self._settings
         activator = Activator(
@@ -178,9 +166,9 @@ class Term:
                 _log.exception("scale to zero: unexpected error; it begins anew soon")
             await asyncio.sleep(SOON.first_s)
 
-    def _on_our_clock(self, report: RoutedReport, told: Snapshot) -> Snapshot:
+    def _on_our_clock(self, report: RoutedReport, told: Snapshot) -> float:
         worker = (report.namespace, report.worker)
-        return replace(told, at=self._clocks.taken_at(worker, told.began, told.at, time.monotonic()))
+        return self._clocks.taken_at(worker, told.began, told.at, time.monotonic())
 
     async def _watch(self, stop: asyncio.Event) -> None:
         failures = 0

@@ -25,11 +25,11 @@ from sedna_py.local.compare_service import Clip, Session
 from sedna_py.local.comparison_run import ServiceRun, make_way
 from sedna_py.local.manifests import Manifests, load_manifests
 from sedna_py.local.ports import free_port, require_free
-from sedna_py.local.replicas import CloudReplicas, LocalScaling
-from sedna_py.local.scaling_goals import goals_of
+from sedna_py.local.scaled_workers import scaled
+from sedna_py.local.scaling import LocalScaling
 from sedna_py.local.simulate_command import app as simulate_app
 from sedna_py.local.supervisor import LocalService
-from sedna_py.local.worker_plan import LocalOptions, WorkerPlan, plan_workers
+from sedna_py.local.worker_plan import LocalOptions, plan_workers
 from sedna_py.local.yaml_text import yaml_documents
 from sedna_py.settings import redact
 from sedna_py.source_list import change_paths
@@ -131,7 +131,7 @@ def run(
 ) -> None:
     """Run a service's two workers as processes on this machine, with the environment that the cluster would give them.
 
-    Where the cloud worker has an hpa block, it gets as many processes as Kubernetes would make pods; the edge worker is one.
+    A worker that has an hpa block gets as many processes as Kubernetes would make pods; those of the edge share its sources.
     It ends with status 0 when the edge's source ends, and at Ctrl-C. A worker that crashes is started again; with status 1
     it ends when one does not stay up. The edge starts when the cloud is ready, or after a minute without it.
 
@@ -148,26 +148,17 @@ def run(
     plans = plan_workers(service, manifests.models_for(service), options)
     for note in (note for plan in plans.values() for note in plan.notes):
         err.print(f"note: {note}", markup=False, style="yellow")
-    goals = goals_of(service, Role.CLOUD)
     with tempfile.TemporaryDirectory(prefix="sedna-run-") as folder:
-        pods = Path(folder) / "cloud-pods"
-        local = LocalService(finding_pods(plans, pods) if goals else plans, say)
+        plans, scaling = scaled(service, plans, Path(folder), say)
+        local = LocalService(plans, say, end_others=partial(scaling.end, Role.EDGE) if scaling else None)
         require_free(options.port)
         make_way(decisions)
-        scaling = LocalScaling(CloudReplicas(plans[Role.CLOUD], pods, say), goals, say) if goals else None
         until_stopped(run_scaled(local, scaling))
     out.print(f"decision log: {decisions}", markup=False)
 
 
-def finding_pods(plans: Mapping[Role, WorkerPlan], pods: Path) -> dict[Role, WorkerPlan]:
-    """Return the plans with an edge worker that finds the cloud's processes in a file, unless it is told otherwise."""
-    edge = plans[Role.EDGE]
-    environment = {"BIG_MODEL_PODS": f"file:{pods}", **edge.environment}
-    return {**plans, Role.EDGE: replace(edge, environment=environment)}
-
-
 async def run_scaled(local: LocalService, scaling: LocalScaling | None) -> None:
-    """Run both workers until the edge's source ends, and scale the cloud worker meanwhile."""
+    """Run both workers until the edge's source ends, and scale them meanwhile."""
     task = asyncio.create_task(scaling.run()) if scaling else None
     if task is not None:
         task.add_done_callback(say_why_scaling_ended)
@@ -182,7 +173,7 @@ async def run_scaled(local: LocalService, scaling: LocalScaling | None) -> None:
 def say_why_scaling_ended(scaling: asyncio.Task[None]) -> None:
     """Say what ended it, unless it was to end: the workers go on without it."""
     if not scaling.cancelled() and (error := scaling.exception()) is not None:
-        say(Role.CLOUD, f"its replicas are not scaled any more: {error!r}")
+        say(Role.CLOUD, f"replicas are not scaled any more: {error!r}")
 
 
 @app.command()

@@ -39,7 +39,11 @@ class ServingCertificate:
 
     def is_due(self, now: datetime) -> bool:
         """Tell whether it is time for another one; there are days left for it."""
-        return now - self.made_at >= RENEW_AFTER or now < self.made_at - _SKEW
+        return now - self.made_at >= RENEW_AFTER or not self.is_valid(now)
+
+    def is_valid(self, now: datetime) -> bool:
+        """Tell whether callers whose clock says `now` can accept it; a clock may have been put back since it was made."""
+        return self.made_at - _SKEW <= now < self.made_at + LIFETIME
 
 
 def make_certificate(names: Sequence[str], now: datetime, *, lifetime: timedelta = LIFETIME) -> ServingCertificate:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 from aiohttp import web
@@ -24,6 +26,7 @@ _log = logging.getLogger(__name__)
 MOST_CONNECTIONS: Final = 256
 HANDSHAKE_S: Final = 5.0
 IDLE_S: Final = 75.0
+ACCEPT_AGAIN_S: Final = 1.0
 LEAVE_S: Final = 2.0
 _BACKLOG: Final = 128
 _HEALTH: Final = ("/healthz", "/readyz", "/livez")
@@ -40,7 +43,9 @@ class Source(Protocol):
 
 
 class MetricsServer:
-    """The server; one listener at a time, each with a TLS context of its own on the same socket."""
+    """The server. It accepts by itself, as asyncio's own servers cannot get another TLS context: closed for the next one, they
+    leave in the dark whoever has just been accepted (Python 3.11).
+    """
 
     def __init__(self, access: Access, source: Source, count: Callable[[int], None] = lambda _: None) -> None:
         """`count` is told the status of each answer."""
@@ -49,7 +54,9 @@ class MetricsServer:
         self._count = count
         self._runner: web.ServerRunner | None = None
         self._socket: socket.socket | None = None
-        self._listener: asyncio.Server | None = None
+        self._context: ssl.SSLContext | None = None
+        self._accepting: asyncio.Task[None] | None = None
+        self._greeted: set[asyncio.Task[None]] = set()  # connections whose handshake goes on
         self.port = 0
         """Where it listens; 0 before `start`."""
 
@@ -70,34 +77,55 @@ class MetricsServer:
         self._runner = web.ServerRunner(answering, shutdown_timeout=LEAVE_S)
         await self._runner.setup()
         self._socket = bound
-        await self.renew(context)
+        self.renew(context)
+        self._accepting = asyncio.create_task(self._accept(bound, answering))
         self.port = bound.getsockname()[1]
 
-    async def renew(self, context: ssl.SSLContext) -> None:
+    def renew(self, context: ssl.SSLContext) -> None:
         """Use another context for connections from now on; those that are there go on, and none is refused meanwhile."""
-        if self._socket is None:
-            raise RuntimeError("start the server first")
-        before = self._listener
-        self._listener = await asyncio.get_running_loop().create_server(
-            self._connection, sock=self._socket.dup(), ssl=context, ssl_handshake_timeout=HANDSHAKE_S, backlog=_BACKLOG
-        )
-        if before is not None:
-            before.close()
+        self._context = context
 
     async def stop(self) -> None:
         """Close the door, let requests under way end, and close their connections."""
-        if self._listener is not None:
-            self._listener.close()
+        ended = [task for task in (self._accepting, *self._greeted) if task is not None]
+        for task in ended:
+            task.cancel()
+        if ended:
+            await asyncio.wait(ended)
         if self._socket is not None:
             self._socket.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def _connection(self) -> asyncio.Protocol:
-        server = self._runner.server if self._runner is not None else None
-        if server is None or len(server.connections) >= MOST_CONNECTIONS:
-            return _TurnedAway()
-        return server()
+    async def _accept(self, listener: socket.socket, answering: web.Server) -> None:
+        """Take one connection after the other, until cancelled; one too many is closed at once."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, _ = await loop.sock_accept(listener)
+            except OSError as error:  # mostly that the process may open no more files
+                _log.warning("the metrics API cannot take a connection: %s; again in %g s", error, ACCEPT_AGAIN_S)
+                await asyncio.sleep(ACCEPT_AGAIN_S)
+                continue
+            if len(answering.connections) + len(self._greeted) >= MOST_CONNECTIONS:
+                accepted.close()
+                continue
+            greeting = loop.create_task(self._greet(accepted, answering))
+            self._greeted.add(greeting)
+            greeting.add_done_callback(partial(self._has_greeted, accepted))
+
+    async def _greet(self, accepted: socket.socket, answering: web.Server) -> None:
+        """Shake hands; from then on the connection is aiohttp's."""
+        # Whoever goes away in the middle, or speaks something else, is of no interest.
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().connect_accepted_socket(
+                answering, accepted, ssl=self._context, ssl_handshake_timeout=HANDSHAKE_S
+            )
+
+    def _has_greeted(self, accepted: socket.socket, greeting: asyncio.Task[None]) -> None:
+        self._greeted.discard(greeting)
+        if greeting.cancelled():  # perhaps before it began
+            accepted.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -138,12 +166,6 @@ class MetricsServer:
         if not found:
             raise not_found(path)
         return value_list(path, found)
-
-
-class _TurnedAway(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
 
 
 def _document(path: str) -> dict[str, Any]:

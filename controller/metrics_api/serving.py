@@ -27,6 +27,9 @@ CHECK_S: Final = 20.0
 AGAIN_S: Final = 2.0
 """After an API server that did not answer."""
 
+KNOWN_S: Final = 10.0
+"""How long a new authority is known before a certificate of it is shown: callers hear of it a moment after it was written."""
+
 OVERLAP_S: Final = 60.0
 """Since a new authority is known: how long the one before it is trusted, too."""
 
@@ -66,8 +69,9 @@ class Serving:
         self._access = Access(api_server, clock)
         self._server = MetricsServer(self._access, source, metrics.metrics_answer)
         self._registration = Registration(api_server, settings.pod_namespace, settings.pod_ip)
-        self._certificate: ServingCertificate | None = None
-        self._known_since: float | None = None  # since when callers trust the authority of the certificate
+        self._shown: ServingCertificate | None = None
+        self._newest: ServingCertificate | None = None  # the same one, or the one that follows
+        self._known_since: float | None = None  # since when callers trust the authority of the newest
         self._said = ""
 
     async def run(self) -> None:
@@ -112,28 +116,28 @@ class Serving:
         found = await self._registration.look()
         proxy = await self._front_proxy()
         now = self._wall_clock()
-        certificate = self._certificate
-        if certificate is None or certificate.is_due(now):
-            certificate = make_certificate(server_names(self._settings.pod_namespace), now)
-            if self._certificate is not None:
-                # Callers know the new authority before they see a certificate of it.
-                await self._registration.keep(found, self._server.port, certificate.authority, now, alone=False)
-                found = await self._registration.look()
+        newest, shown = self._newest, self._shown
+        # One after the other: callers are told of two authorities at most.
+        if newest is None or (newest is shown and newest.is_due(now)):
+            newest = self._newest = make_certificate(server_names(self._settings.pod_namespace), now)
             self._known_since = None
-        if certificate is not self._certificate or proxy != self._access.proxy:
-            await self._listen(certificate, proxy)
-        alone = self._known_since is not None and self._clock() - self._known_since >= OVERLAP_S
-        await self._registration.keep(found, self._server.port, certificate.authority, now, alone=alone)
+        known_s = 0.0 if self._known_since is None else self._clock() - self._known_since
+        if shown is None or not shown.is_valid(now) or known_s >= KNOWN_S:
+            shown = newest
+        if shown is not self._shown or proxy != self._access.proxy:
+            await self._listen(shown, proxy)
+        alone = known_s >= OVERLAP_S
+        await self._registration.keep(found, self._server.port, newest.authority, now, alone=alone)
         if self._known_since is None:
             self._known_since = self._clock()
 
     async def _listen(self, certificate: ServingCertificate, proxy: FrontProxy) -> None:
         context = server_context(certificate, proxy.authority)
         if self._server.port:
-            await self._server.renew(context)
+            self._server.renew(context)
         else:
             await self._server.start(self._settings.http_host, self._settings.metrics_api_port, context)
-        self._certificate, self._access.proxy = certificate, proxy
+        self._shown, self._access.proxy = certificate, proxy
 
     async def _front_proxy(self) -> FrontProxy:
         namespace, name = CONFIG_MAP

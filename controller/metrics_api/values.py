@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from controller.metrics_api.catalogue import ADDITIVE
-from controller.metrics_api.history import History
 from controller.metrics_api.wishes import Wish
 from controller.metrics_api.worker_pods import WorkerKey, WorkerPod
 from controller.store import ServiceKey
 from sedna_py.api.child_names import Role
-from sedna_py.autoscaling.signals import service_s, signals
+from sedna_py.autoscaling.signals import hard_rate, pods_worth, service_s, signals
 from sedna_py.autoscaling.snapshot import Snapshot
-from sedna_py.autoscaling.windows import PanicState, WindowSettings
+from sedna_py.autoscaling.windows import PanicState, WindowSettings, shared_out
+from sedna_py.autoscaling.worker_history import History
 
 FRESH_S: Final = 5.0
 """A value whose last reading is older is none."""
@@ -162,7 +162,9 @@ class Values:
         panic = self._means(worker, metric, now, worker.windows.panic_s, until)
         state = worker.panics.setdefault(metric, PanicState(worker.windows))
         ready = sum(pod.ready for pod in worker.pods.values())
-        return _shared_out(stable, state.served(now, _total(same), _total(panic), ready, target))
+        served = min(state.served(now, _total(same), _total(panic), ready, target), MOST)
+        shares = shared_out({uid: value.value for uid, value in stable.items()}, served)
+        return {uid: replace(stable[uid], value=share) for uid, share in shares.items()}
 
     def expected_load(self, service: ServiceKey, now: float) -> Value | None:
         """Return how many cloud pods' worth of work the edges' hard frames are; None while that cannot be told.
@@ -176,12 +178,12 @@ class Values:
         rates = []
         for pod in edge.pods.values():
             pair = self._pair(pod, now, EARLY_S)
-            rate = _hard_rate(*pair) if pair is not None else None
+            rate = hard_rate(*pair) if pair is not None else None
             if pair is not None and rate is not None:
                 rates.append(Value(rate, self._histories[pod.uid].taken_at, pair[1].at - pair[0].at))
-        if not rates:
+        load = pods_worth([rate.value for rate in rates], [(measured.service_s, measured.streams)])
+        if load is None:
             return None
-        load = sum(rate.value for rate in rates) * measured.service_s / measured.streams
         return Value(min(load, MOST), max(rate.at for rate in rates), max(rate.span_s for rate in rates))
 
     def _means(
@@ -221,25 +223,7 @@ class Values:
             )
 
 
-def _hard_rate(earlier: Snapshot, later: Snapshot) -> float | None:
-    """Return the hard frames a second between two readings, None where they cannot be compared."""
-    if earlier.hard is None or later.hard is None or later.hard < earlier.hard:
-        return None
-    return (later.hard - earlier.hard) / (later.at - earlier.at)
-
-
 def _total(values: Mapping[str, Value]) -> float:
     """Return the sum over the pods; one that is half as old as the oldest has half its weight: others had its work before."""
     longest = max((value.span_s for value in values.values()), default=0.0)
     return sum(value.value * value.span_s / longest for value in values.values()) if longest > 0 else 0.0
-
-
-def _shared_out(values: Mapping[str, Value], total: float) -> dict[str, Value]:
-    """Return the values scaled to this sum; where all are 0 each gets the same."""
-    sum_now = sum(value.value for value in values.values())
-    total = min(total, MOST)
-
-    def share(value: float) -> float:
-        return value / sum_now * total if sum_now > 0 else total / len(values)
-
-    return {uid: Value(share(value.value), value.at, value.span_s) for uid, value in values.items()}

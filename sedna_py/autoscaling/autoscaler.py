@@ -5,16 +5,16 @@ Whose pods they are does not matter: those of a simulation, or processes of this
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from sedna_py.api.hpa import Hpa, MetricSpec
 from sedna_py.autoscaling.hpa import Decision, HorizontalRule, Missing, Pod, Reading, Sample, Scale, milli, spec_of
-from sedna_py.autoscaling.signals import service_s, signals
+from sedna_py.autoscaling.signals import hard_rate, pods_worth, service_s, signals
 from sedna_py.autoscaling.snapshot import Snapshot
-from sedna_py.autoscaling.windows import PanicState, WindowSettings
+from sedna_py.autoscaling.windows import PanicState, WindowSettings, shared_out
+from sedna_py.autoscaling.worker_history import History
 from sedna_py.metrics import names
 
 READ_S: Final = 2.0  # between two readings of a pod, as the controller reads them
@@ -62,7 +62,7 @@ class Readings:
     def __init__(self, pods: Pods) -> None:
         self._pods = pods
         self._keep_s = CPU_WINDOW_S
-        self._of: dict[str, deque[Snapshot]] = {}
+        self._of: dict[str, History] = {}
 
     @property
     def window_s(self) -> float:
@@ -76,23 +76,17 @@ class Readings:
     def take(self) -> None:
         """Read all pods that are ready, and forget those that are not there."""
         now = self._pods.sample()
-        self._of = {name: self._of.get(name, deque()) for name in now}
+        self._of = {name: self._of.get(name, History()) for name in now}
         for name, snapshot in now.items():
-            kept = self._of[name]
-            if kept and kept[-1].began != snapshot.began:
-                kept.clear()  # it counts from 0 again
-            if not kept or kept[-1].at < snapshot.at:
-                kept.append(snapshot)
-            while len(kept) > 2 and snapshot.at - kept[1].at >= self._keep_s:
-                kept.popleft()
+            self._of[name].add(snapshot, snapshot.at, self._keep_s)
 
     def pairs(self, window_s: float) -> dict[str, tuple[Snapshot, Snapshot]]:
         """Return for each pod the readings that begin and end a window, or as much of it as there is."""
         found = {}
-        for name, kept in self._of.items():
-            if len(kept) > 1:
-                latest = kept[-1]
-                earlier = next((one for one in reversed(kept) if one.at <= latest.at - window_s), kept[0])
+        for name, history in self._of.items():
+            latest = history.latest
+            earlier = history.since(latest.at - window_s) if latest is not None else None
+            if latest is not None and earlier is not None and earlier.at < latest.at:
                 found[name] = (earlier, latest)
         return found
 
@@ -158,9 +152,7 @@ class Autoscaler:
         served = state.served(
             now, total, panic, sum(pod.ready_at <= now for pod in self._pods.pods), self._goals.targets[signal]
         )
-        if total > 0:
-            return {name: value / total * served for name, value in stable.items()}
-        return {name: served / len(stable) for name in stable}
+        return shared_out(stable, served)
 
     def _cpu(self, now: float) -> Reading:
         most = self._goals.cpu_limit or self._goals.cpu_request
@@ -173,14 +165,6 @@ class Autoscaler:
 
 def expected_load(edges: Readings, cloud: Readings) -> float | None:
     """Return how many cloud pods' worth of work the edges' hard frames are, None while that cannot be told."""
-    rates = [
-        (later.hard - earlier.hard) / (later.at - earlier.at)
-        for earlier, later in edges.pairs(EARLY_S).values()
-        if later.hard is not None and earlier.hard is not None
-    ]
-    takes = [
-        (seconds, pair[1].streams) for pair in cloud.pairs(cloud.window_s).values() if (seconds := service_s(*pair))
-    ]
-    if not rates or not takes:
-        return None
-    return sum(rates) * sum(seconds for seconds, _ in takes) / sum(streams for _, streams in takes)
+    rates = [rate for pair in edges.pairs(EARLY_S).values() if (rate := hard_rate(*pair)) is not None]
+    pairs = cloud.pairs(cloud.window_s).values()
+    return pods_worth(rates, [(seconds, pair[1].streams) for pair in pairs if (seconds := service_s(*pair))])

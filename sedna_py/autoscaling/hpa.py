@@ -21,8 +21,8 @@ from sedna_py.autoscaling.hpa_rule.proposal import (
     Tolerance,
     propose,
 )
-from sedna_py.autoscaling.hpa_rule.quantities import milli
 from sedna_py.autoscaling.hpa_rule.spec import AutoscalerSpec, spec_of
+from sedna_py.autoscaling.quantity import milli
 
 __all__ = [
     "AutoscalerSpec",

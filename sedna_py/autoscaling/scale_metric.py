@@ -81,17 +81,17 @@ def autoscaler_class(service: JointInferenceService, role: Role) -> AutoscalerCl
     return hpa.autoscaler_class or _annotations(service, role).autoscaler_class or "hpa"
 
 
-def autoscaler_block(service: JointInferenceService, role: Role, *, may_be_zero: bool = False) -> Hpa | None:
+def autoscaler_block(service: JointInferenceService, role: Role) -> Hpa | None:
     """Return the autoscaler that Kubernetes is to run, with fields of autoscaling/v2 only; None where it is to run none.
 
-    `may_be_zero` tells that the cluster takes `minReplicas: 0` (HPAScaleToZero); elsewhere it becomes 1, and going from 1 to 0
-    and back is left to somebody else. A block without short forms comes back as it was written.
+    A `minReplicas` of 0 becomes 1: going from 1 to 0 and back is left to somebody else. A block without short forms comes back
+    as it was written.
     """
     hpa = _worker(service, role).hpa
     if hpa is None or autoscaler_class(service, role) != "hpa":
         return None
     written = {name: getattr(hpa, name) for name in _V2_FIELDS if name in hpa.model_fields_set}
-    if hpa.min_replicas == 0 and not may_be_zero:
+    if hpa.min_replicas == 0:
         written["min_replicas"] = 1
     metrics = metric_specs(service, role)
     if metrics != (hpa.metrics or []):

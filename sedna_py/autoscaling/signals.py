@@ -73,6 +73,24 @@ def service_s(earlier: Snapshot, later: Snapshot) -> float | None:
     return None if gained is None else _service_s(gained, later)
 
 
+def hard_rate(earlier: Snapshot, later: Snapshot) -> float | None:
+    """Return the hard frames a second of an edge worker between two readings, None where they cannot be compared."""
+    if earlier.hard is None or later.hard is None or later.hard < earlier.hard or later.at <= earlier.at:
+        return None
+    return (later.hard - earlier.hard) / (later.at - earlier.at)
+
+
+def pods_worth(hard_rates: Sequence[float], cloud: Sequence[tuple[float, float]]) -> float | None:
+    """Return how many cloud pods' worth of work hard frames are, None while that cannot be told.
+
+    `hard_rates` of each edge worker, a second; `cloud` has for each pod the stream-seconds that a request takes, and its streams.
+    """
+    streams = sum(streams for _, streams in cloud)
+    if not hard_rates or not streams > 0:
+        return None
+    return sum(hard_rates) * sum(seconds for seconds, _ in cloud) / streams
+
+
 def _gained(earlier: Snapshot, later: Snapshot) -> Snapshot | None:
     """Return what was added between two readings, None where they are of two workers or a total went back."""
     if earlier.began != later.began or len(earlier.latency) != len(later.latency):

@@ -10,6 +10,7 @@ Knative's autoscaler counts pods; here a HorizontalPodAutoscaler does, so the ru
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,6 +70,12 @@ class PanicState:
     def _threshold_reached(self, panic_total: float, ready_pods: int, target: float) -> bool:
         wanted = math.ceil(panic_total / target)
         return wanted * 100 >= self._settings.threshold_percent * max(ready_pods, 1)
+
+
+def shared_out(values: Mapping[str, float], total: float) -> dict[str, float]:
+    """Return the pods' values scaled to this sum; where all are 0 each gets the same."""
+    now = sum(values.values())
+    return {name: value / now * total if now > 0 else total / len(values) for name, value in values.items()}
 
 
 def _check(what: str, value: float, bounds: tuple[float, float]) -> None:

@@ -19,9 +19,10 @@ import httpx
 
 from sedna_py.client.balancer import Balancer, BalancerPolicy
 from sedna_py.client.circuit_breaker import BreakerState, CircuitBreaker, Outcome, Permit, Refusal
-from sedna_py.client.connections import Answer, Call, Connections
+from sedna_py.client.connections import Call, Connections
 from sedna_py.client.dialect import Dialect, open_inference, sedna
 from sedna_py.client.failures import CloudFailure, failure_of_exception, failure_of_status
+from sedna_py.client.http_connection import Reply
 from sedna_py.client.pod_lookup import PodLookup, PodSource
 from sedna_py.client.pod_watch import PodWatch, WatchPolicy
 from sedna_py.client.retry_budget import RetryBudget
@@ -107,8 +108,7 @@ class CloudClient:
         self._balancer = Balancer(BalancerPolicy(), chance)
         self._counts = RouteCounts()
         self._news = RouteNews(redact(root), str(pods or ""), clock())
-        # At least one retry for each request on its way: they fail together when their pod does.
-        budget = RetryBudget(self._settings.retry_ratio, max(10.0, 2.0 * self._settings.max_connections))
+        budget = RetryBudget.for_requests(self._settings.retry_ratio, self._settings.max_connections)
         parts = RouterParts(self._connections, self._balancer, budget, self._counts, clock, self._pod_failed, cap)
         self._router = Router(root, self._dialect, self._settings, parts)
         self._watch = self._make_watch(pods, chance) if pods else None
@@ -174,8 +174,8 @@ class CloudClient:
             now = self._clock()
             self._breaker.resolve(permit, outcome, now)
             self._tell(now)
-        timing = parse_server_timing(answer.headers.get(SERVER_TIMING))
-        model_input = parse_model_input(answer.headers.get(MODEL_INPUT))
+        timing = parse_server_timing(answer.header(SERVER_TIMING))
+        model_input = parse_model_input(answer.header(MODEL_INPUT))
         return CloudReply(result, self._clock() - started, timing, question.bytes_sent, model_input)
 
     async def fetch_infos(self) -> dict[str, Any]:
@@ -227,7 +227,7 @@ class CloudClient:
             raise CloudUnavailable(cause, f"not asked ({decision.reason}); again in {decision.retry_in_s:.1f} s")
         return decision
 
-    async def _ask_in_forms(self, question: _Question) -> Answer:
+    async def _ask_in_forms(self, question: _Question) -> Reply:
         """Send it in one form after the other until one is understood; return the last answer. Raises CloudFailure."""
         for form in self._dialect.forms_to_try():  # there is one at least
             try:
@@ -250,15 +250,17 @@ class CloudClient:
                 break
         return answer
 
-    async def _ask(self, call: Call) -> Answer:
+    async def _ask(self, call: Call) -> Reply:
         """Send within the deadline. Raises CloudFailure and nothing else but cancellation."""
-        await self.start()
+        if self._watch is not None:
+            await self.start()
         try:
-            async with (
-                self._connections.place((call.deadline - self._clock()) * _WAIT_SHARE),
-                asyncio.timeout(self._left_s(call)),
-            ):
-                return await self._router.send(call)
+            await self._connections.take_place((call.deadline - self._clock()) * _WAIT_SHARE)
+            try:
+                async with asyncio.timeout(self._left_s(call)):
+                    return await self._router.send(call)
+            finally:
+                self._connections.leave_place()
         except Exception as error:
             raise self._failure(error) from error
 
@@ -285,7 +287,7 @@ def _checked(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
-def _read(answer: Answer, dialect: Dialect, decode: Callable[[bytes, Mapping[str, str]], T]) -> T:
+def _read(answer: Reply, dialect: Dialect, decode: Callable[[bytes, Mapping[str, str]], T]) -> T:
     """Return the decoded body of a 200. Raises CloudFailure."""
     if answer.status != 200:
         raise failure_of_status(answer.status, dialect.error_text(answer.body or b""), answer.body)

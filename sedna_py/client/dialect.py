@@ -38,8 +38,8 @@ class Form:
 class Dialect:
     """The addresses below http://host:port, and what goes over them.
 
-    `decode(body, headers)` returns the result list, or raises MalformedBody. A pod is `ready_by_200` where any other answer to
-    the probe means that it is not.
+    `decode(body, headers)`, the names in small letters, returns the result list, or raises MalformedBody. A pod is
+    `ready_by_200` where any other answer to the probe means that it is not.
     """
 
     prefix: str
@@ -96,7 +96,7 @@ def open_inference(model: str) -> Dialect:
         ready_by_200=True,
         accept=f"{CONTENT_TYPE}, {JSON}",
         forms=(_BINARY_FORM, _JSON_FORM),
-        decode=lambda body, headers: decode_result(body, parse_header_length(headers.get(HEADER_LENGTH))),
+        decode=lambda body, headers: decode_result(body, parse_header_length(headers.get(HEADER_LENGTH.lower()))),
     )
 
 

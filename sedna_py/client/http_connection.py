@@ -1,19 +1,21 @@
-"""One HTTP/1.1 connection over asyncio: h11 speaks, an `asyncio.Protocol` carries it. Raises what httpx raises."""
+"""One HTTP/1.1 connection over asyncio; httptools reads the replies. Raises what httpx raises."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import select
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
-import h11
+import httptools
 import httpx
 
 _HEAD_BYTES: Final = 100 * 1024  # of a reply's head at most, as httpcore allows
-_UNREAD_BYTES: Final = 256 * 1024  # of a reply, after which no more is taken from the system
+_LARGE_BYTES: Final = 512 * 1024  # of a body; boxes are a few thousand
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +27,93 @@ class Origin:
     tls: ssl.SSLContext | None
 
 
-class HttpConnection(asyncio.Protocol):
-    """Carries one request at a time: `send`, then `head`, then `body` to its end; anything else ends it with `abort`."""
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply; names in `headers` are in small letters, `body` is None if it is over the limit."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | None
+
+    @property
+    def closes(self) -> bool:
+        """Whether the server will take nothing more on this connection."""
+        return "close" in self.header("Connection").lower()
+
+    def header(self, name: str) -> str:
+        """Return the value of a header, an empty text where there is none."""
+        return self.headers.get(name.lower(), "")
+
+
+class Follower(Protocol):
+    """Is told of a request's steps, each at most once and in this order; `body_left`: the system has all of it."""
+
+    def connecting(self) -> None: ...
+
+    def body_left(self) -> None: ...
+
+    def reply_begun(self) -> None: ...
+
+
+class LargeBodies:
+    """The connections whose replies turned out to be large: one of them is read at a time, the others wait in the system.
+
+    So that as many requests as may be on their way do not need so many times the memory of the largest reply.
+    """
 
     def __init__(self) -> None:
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_BYTES)
+        self._line: deque[HttpConnection] = deque()
+
+    def enter(self, connection: HttpConnection) -> bool:
+        """Note that one has a large body; return whether it may read on. Else `go_on` is called when it may."""
+        self._line.append(connection)
+        return self._line[0] is connection
+
+    def leave(self, connection: HttpConnection) -> None:
+        """Note that one reads nothing more; it need not have entered."""
+        if connection not in self._line:
+            return
+        first = self._line[0] is connection
+        self._line.remove(connection)
+        if first and self._line:
+            self._line[0].go_on()
+
+
+class HttpConnection(asyncio.Protocol):
+    """Carries one request at a time, and takes no reply whose body is over `most_bytes`."""
+
+    def __init__(self, most_bytes: int, large: LargeBodies) -> None:
+        self._most_bytes = most_bytes
+        self._large = large
+        self._is_large = False
+        self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
-        self._received: list[bytes] = []
-        self._unread = 0
-        self._paused = False
-        self._ended = False  # by the other side
-        self._lost: Exception | None = None
-        self._wakes: asyncio.Future[None] | None = None
+        self._follower: Follower | None = None
+        self._asked: asyncio.Future[Reply] | None = None
+        self._headers: dict[str, str] = {}
+        self._body = bytearray()  # one piece of memory: many small ones of a huge reply would not go back to the system
+        self._head_bytes = 0
+        self._head_read = False
+        self._body_here = False  # a part of it at least
         self._full = False  # the system takes no more of the request for now
-        self._body_left: Callable[[], None] | None = None
+        self._spoilt = False  # it can carry nothing any more
+        self._aborted = False
         self.idle_since = 0.0
 
     @classmethod
-    async def open(cls, origin: Origin, timeout_s: float | None) -> HttpConnection:
+    async def open(cls, origin: Origin, timeout_s: float | None, most_bytes: int, large: LargeBodies) -> HttpConnection:
         """Connect. Raises httpx.ConnectError or httpx.ConnectTimeout."""
         loop = asyncio.get_running_loop()
         name = origin.host if origin.tls else None
         try:
             async with asyncio.timeout(timeout_s):
                 _, protocol = await loop.create_connection(
-                    cls, origin.host, origin.port, ssl=origin.tls, server_hostname=name, happy_eyeballs_delay=0.25
+                    lambda: cls(most_bytes, large),
+                    origin.host,
+                    origin.port,
+                    ssl=origin.tls,
+                    server_hostname=name,
+                    happy_eyeballs_delay=0.25,
                 )
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time") from error
@@ -60,58 +124,40 @@ class HttpConnection(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Whether it can take another request; one that the other side has closed, or said something on, cannot."""
-        return self._http.our_state is h11.IDLE and not (self._ended or self._received or self._has_news())
+        return not (self._spoilt or self._full or self._asked is not None or self._has_news())
 
-    def send(self, request: httpx.Request, body: bytes, body_left: Callable[[], None]) -> None:
-        """Write a request; `body_left` is called once the system has all of it. Raises httpx.LocalProtocolError."""
+    async def ask(self, head: bytes, body: bytes, follower: Follower) -> Reply:
+        """Write a request and return its reply. Raises httpx.ReadError or httpx.RemoteProtocolError."""
         assert self._transport is not None  # noqa: S101 - it is open
+        asked: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._asked = asked
+        self._follower = follower
+        self._begin()
+        if self._spoilt:
+            self._fail(httpx.ReadError("the connection is closed"))
+        else:
+            self._body_here = True
+            self._transport.write(head + body)
+            if not self._full:
+                self._tell_body_left()
         try:
-            parts = [
-                self._http.send(
-                    h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
-                ),
-                self._http.send(h11.Data(body)) if body else b"",
-                self._http.send(h11.EndOfMessage()),
-            ]
-        except h11.LocalProtocolError as error:
-            raise httpx.LocalProtocolError(str(error)) from error
-        self._body_left = body_left
-        self._transport.write(b"".join(part for part in parts if part))
-        if not self._full:
-            self._tell_body_left()
-
-    async def head(self) -> h11.Response:
-        """Return the reply's head; interim ones are passed over. Raises httpx.ReadError or httpx.RemoteProtocolError."""
-        while True:
-            event = await self._event()
-            if isinstance(event, h11.Response):
-                return event
-            if not isinstance(event, h11.InformationalResponse):
-                raise httpx.RemoteProtocolError("the server has closed the connection without a reply")
-
-    async def body(self) -> AsyncIterator[bytes]:
-        """Yield the reply's body. Raises as `head`."""
-        while True:
-            event = await self._event()
-            if isinstance(event, h11.Data):
-                yield bytes(event.data)
-            elif isinstance(event, h11.EndOfMessage):
-                self._tell_body_left()  # who answers before it has read all does not want the rest
-                return
-            else:
-                raise httpx.RemoteProtocolError("the server has closed the connection in the middle of a reply")
-
-    def recycle(self, now: float) -> bool:
-        """Make ready for another request, and return whether it can take one: the last reply was read to its end."""
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE and not self._full:
-            self._http.start_next_cycle()
-        self.idle_since = now
-        return self.usable
+            return await asked
+        finally:
+            self._asked = self._follower = None
+            if not asked.done() or asked.cancelled() or asked.exception() is not None:  # the last is to see it as well
+                self.abort()
 
     def abort(self) -> None:
         """Close at once; who waits for a reply gets httpx.ReadError."""
+        self._spoilt = self._aborted = True
+        self._leave_line()
         if self._transport is not None:
             self._transport.abort()
+
+    def go_on(self) -> None:
+        """Read on: the large bodies before this one have been read."""
+        if self._transport is not None:
+            self._transport.resume_reading()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the way to the system (called by the event loop)."""
@@ -119,24 +165,26 @@ class HttpConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(0)  # so that `resume_writing` means that all of it has left
 
     def data_received(self, data: bytes) -> None:
-        """Keep what came (called by the event loop)."""
-        self._received.append(data)
-        self._unread += len(data)
-        if self._unread > _UNREAD_BYTES and self._transport is not None:
-            self._paused = True
-            self._transport.pause_reading()
-        self._wake()
+        """Read what came (called by the event loop)."""
+        if self._asked is None:  # nobody has asked for it
+            self.abort()
+            return
+        if not self._head_read:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._fail(httpx.RemoteProtocolError(f"no HTTP reply: {error}"))
+        if not self._head_read and self._head_bytes > _HEAD_BYTES:
+            self._fail(httpx.RemoteProtocolError("the head of the reply is too long"))
 
     def eof_received(self) -> None:
         """Note that nothing more comes (called by the event loop, which then closes)."""
-        self._ended = True
-        self._wake()
+        self._end(None)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Note the end (called by the event loop)."""
-        self._lost = error or ConnectionAbortedError("the connection is closed")
-        self._ended = True
-        self._wake()
+        self._end(error)
 
     def pause_writing(self) -> None:
         """Note that a part of the request is still here (called by the event loop)."""
@@ -147,48 +195,104 @@ class HttpConnection(asyncio.Protocol):
         self._full = False
         self._tell_body_left()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, or add to it (called by the parser)."""
+        if self._head_read:  # one behind the body
+            return
+        said, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        before = self._headers.get(said)
+        self._headers[said] = text if before is None else f"{before}, {text}"
+
+    def on_headers_complete(self) -> None:
+        """Look whether the reply may be read (called by the parser)."""
+        if self._is_interim():
+            return
+        self._head_read = True
+        if self._follower is not None:
+            self._follower.reply_begun()
+        declared = self._headers.get("content-length", "")
+        if declared.isdecimal() and int(declared[:20]) > self._most_bytes:
+            self._answer(None)
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a part of the body (called by the parser)."""
+        if self._asked is None or self._asked.done():
+            return
+        if len(self._body) + len(data) > self._most_bytes:
+            self._answer(None)
+            return
+        self._body += data
+        if len(self._body) > _LARGE_BYTES and not self._is_large and self._transport is not None:
+            self._is_large = True
+            if not self._large.enter(self):
+                self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """Answer who has asked (called by the parser)."""
+        if self._is_interim():
+            self._headers.clear()
+        else:
+            self._answer(bytes(self._body))
+
+    def _begin(self) -> None:
+        self._headers, self._body = {}, bytearray()
+        self._head_bytes = 0
+        self._head_read = False
+
+    def _is_interim(self) -> bool:
+        return 100 <= self._parser.get_status_code() < 200
+
+    def _answer(self, body: bytes | None) -> None:
+        """Give the reply to who has asked; `body` None leaves the rest of it unread."""
+        if self._asked is None or self._asked.done():
+            return
+        self._tell_body_left()  # who answers before it has read all does not want the rest
+        if body is None or self._full or not self._parser.should_keep_alive():
+            self._spoilt = True
+        self._asked.set_result(Reply(self._parser.get_status_code(), self._headers, body))
+        self._body = bytearray()
+        self._leave_line()
+        if body is None:
+            self.abort()
+
+    def _end(self, error: Exception | None) -> None:
+        """Nothing more comes: that ends a body of no declared length, and breaks off any other."""
+        self._spoilt = True
+        if self._asked is None or self._asked.done():
+            return
+        if self._aborted or isinstance(error, OSError):
+            self._fail(httpx.ReadError(str(error or "the connection was given up")))
+        elif self._head_read and self._ends_with_connection():
+            self._answer(bytes(self._body))
+        elif self._head_read:
+            self._fail(httpx.RemoteProtocolError("the server has closed the connection in the middle of a reply"))
+        else:
+            self._fail(httpx.RemoteProtocolError("the server has closed the connection without a reply"))
+
+    def _ends_with_connection(self) -> bool:
+        chunked = "chunked" in self._headers.get("transfer-encoding", "").lower()
+        return not chunked and "content-length" not in self._headers
+
+    def _leave_line(self) -> None:
+        if self._is_large:
+            self._is_large = False
+            self._large.leave(self)
+
+    def _tell_body_left(self) -> None:
+        if self._body_here and self._follower is not None:
+            self._body_here = False
+            self._follower.body_left()
+
+    def _fail(self, error: httpx.TransportError) -> None:
+        if self._asked is not None and not self._asked.done():
+            self._asked.set_exception(error)
+        self.abort()
+
     def _has_news(self) -> bool:
         """Ask the system for what the event loop has had no time to tell yet: mostly that the other side has closed."""
         assert self._transport is not None  # noqa: S101 - it is open
         looking = select.poll()
-        looking.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(looking.poll(0))
-
-    async def _event(self) -> object:
-        """Return h11's next event, waiting for as much of the reply as it takes."""
-        try:
-            while (event := self._http.next_event()) is h11.NEED_DATA:
-                await self._hear()
-        except h11.RemoteProtocolError as error:
-            raise httpx.RemoteProtocolError(str(error)) from error
-        return event
-
-    async def _hear(self) -> None:
-        """Give h11 what has come; wait for something where nothing has."""
-        if not self._received and not self._ended:
-            self._wakes = asyncio.get_running_loop().create_future()
-            try:
-                await self._wakes
-            finally:
-                self._wakes = None
-        if self._received:
-            data = self._received[0] if len(self._received) == 1 else b"".join(self._received)
-            self._received.clear()
-            self._unread = 0
-            if self._paused and self._transport is not None:
-                self._paused = False
-                self._transport.resume_reading()
-            self._http.receive_data(data)
-        elif isinstance(self._lost, OSError) and not isinstance(self._lost, ConnectionAbortedError):
-            raise httpx.ReadError(str(self._lost)) from self._lost
-        else:
-            self._http.receive_data(b"")
-
-    def _wake(self) -> None:
-        if self._wakes is not None and not self._wakes.done():
-            self._wakes.set_result(None)
-
-    def _tell_body_left(self) -> None:
-        if self._body_left is not None:
-            told, self._body_left = self._body_left, None
-            told()
+        with contextlib.suppress(ValueError):  # it is closed
+            looking.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+            return bool(looking.poll(0))
+        return True

@@ -6,6 +6,8 @@ one out. When a few requests fail, each is retried; when all fail, retries add a
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class RetryBudget:
     """At most `ratio` retries a request over time, and `reserve` at once. It starts full."""
@@ -14,6 +16,11 @@ class RetryBudget:
         self._ratio = ratio
         self._reserve = reserve
         self._tokens = reserve
+
+    @classmethod
+    def for_requests(cls, ratio: float, at_once: int) -> Self:
+        """Return one for so many requests at once: each has a retry at least, as they fail together when their pod does."""
+        return cls(ratio, max(10.0, 2.0 * at_once))
 
     def deposit(self) -> None:
         """Note a request."""

@@ -15,9 +15,10 @@ import httpx
 
 from sedna_py.client.balancer import Balancer, Pod, PodState, Verdict
 from sedna_py.client.circuit_breaker import Outcome
-from sedna_py.client.connections import Answer, Call, Connections, Kind, Target
+from sedna_py.client.connections import Call, Connections, Kind, Target
 from sedna_py.client.dialect import Dialect
 from sedna_py.client.failures import CloudFailure, failure_of_exception, failure_of_status
+from sedna_py.client.http_connection import Reply
 from sedna_py.client.retry_budget import RetryBudget
 from sedna_py.client.route import OK, RetryCause, Route, RouteCounts
 from sedna_py.client.send_cap import SendCap
@@ -35,7 +36,7 @@ _FAREWELLS: Final = frozenset({200, 429, 503})
 _WORK: Final = ("decode", "infer", "encode")
 _GATEWAY_ERRORS: Final = frozenset({502, 503, 504})
 
-Result = Answer | Exception
+Result = Reply | Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Router:
         self._service = Target(f"{root}/{dialect.prefix}", Kind.SERVICE, settings.connect_timeout_s)
         self._service_fresh = Target(f"{root}/{dialect.prefix}", Kind.FRESH, settings.connect_timeout_s)
 
-    async def send(self, call: Call) -> Answer:
+    async def send(self, call: Call) -> Reply:
         """Return the reply of whoever answered. Raises what httpx raises, or CloudFailure for what the cap keeps here."""
         try:
             return await self._send(call)
@@ -77,7 +78,7 @@ class Router:
                 raise
         return _unwrap(call.result)  # the cap allows no second try; what came of the first one stands
 
-    async def _send(self, call: Call) -> Answer:
+    async def _send(self, call: Call) -> Reply:
         parts = self._parts
         parts.budget.deposit()
         tried: list[str] = []
@@ -122,7 +123,7 @@ class Router:
                 self._parts.on_failure()
         return result
 
-    async def _ask_service(self, call: Call, *, fresh: bool) -> Answer:
+    async def _ask_service(self, call: Call, *, fresh: bool) -> Reply:
         result = await self._attempt(call, self._service_fresh if fresh else self._service, Route.SERVICE)
         cause = None if fresh else _why_again(result, call)
         if cause is None:
@@ -144,7 +145,7 @@ class Router:
             return _Capped(passage, cap, size)
         self._count_retry(call)
         before = call.bodies_sent
-        call.body_left = lambda: passage.left(clock())
+        call.on_body_left = lambda: passage.left(clock())
         try:
             call.result = await self._exchange(call, target, route)
         finally:
@@ -180,14 +181,14 @@ class Router:
         return Target(f"http://{pod.address}/{self._dialect.prefix}", kind, self._settings.pod_connect_timeout_s)
 
 
-def _unwrap(result: Result) -> Answer:
+def _unwrap(result: Result) -> Reply:
     if isinstance(result, Exception):
         raise result
     return result
 
 
 def _verdict(result: Result) -> Verdict:
-    if isinstance(result, Answer):
+    if isinstance(result, Reply):
         if result.closes and result.status in _FAREWELLS:
             return Verdict.CLOSING
         return Verdict.FAILED if result.status in (502, 503) else Verdict.ANSWERED
@@ -196,25 +197,25 @@ def _verdict(result: Result) -> Verdict:
 
 def _work_s(result: Result) -> float:
     """Return the seconds that the worker says it worked on the request, 0 if it says nothing; waiting in line is no work."""
-    if not isinstance(result, Answer) or result.status != 200:
+    if not isinstance(result, Reply) or result.status != 200:
         return 0.0
-    timing = parse_server_timing(result.headers.get(SERVER_TIMING))
+    timing = parse_server_timing(result.header(SERVER_TIMING))
     return sum(timing.get(stage, 0.0) for stage in _WORK) / 1000
 
 
 def _why_elsewhere(result: Result, call: Call) -> RetryCause | None:
     """Return why a request that a pod did not answer should go to another one, None if it should not."""
-    if isinstance(result, Answer):
+    if isinstance(result, Reply):
         return {503: RetryCause.NOT_READY, 429: RetryCause.OVERLOADED}.get(result.status)
     if isinstance(result, _CONNECTING):
         return RetryCause.CONNECT_FAILED
-    return RetryCause.CONNECTION_LOST if isinstance(result, _BROKEN) and not call.reply_begun else None
+    return RetryCause.CONNECTION_LOST if isinstance(result, _BROKEN) and not call.has_reply else None
 
 
 def _why_again(result: Result, call: Call) -> RetryCause | None:
     """Return why a request that the Service did not answer should be sent on a fresh connection, None if it should not."""
-    if isinstance(result, Answer):
+    if isinstance(result, Reply):
         return RetryCause.NOT_READY if result.status == 503 and cause_in(result.body) == "not_ready" else None
     # The pod behind a kept connection is gone; its successor has not seen this request.
-    broken_while_idle = isinstance(result, _BROKEN) and not call.new_connection and not call.reply_begun
+    broken_while_idle = isinstance(result, _BROKEN) and not call.new_connection and not call.has_reply
     return RetryCause.CONNECTION_LOST if broken_while_idle else None

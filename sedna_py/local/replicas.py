@@ -1,4 +1,4 @@
-"""Replicas of the cloud worker as processes of this machine: started, read, written down for the edge, and stopped.
+"""Replicas of a worker as processes of this machine: started, read, and stopped; those of the cloud written down for the edge.
 
 The first one is the service's own (`LocalService`), which stays until the end. The others come and go by `scale`.
 """
@@ -16,26 +16,23 @@ from typing import Final
 
 import httpx
 
-from sedna_py.autoscaling.autoscaler import READ_S, Autoscaler, Goals, Readings
 from sedna_py.autoscaling.exposition import MAX_PAGE_CHARACTERS, parse_snapshot
-from sedna_py.autoscaling.hpa import Decision
 from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.errors import MalformedBody
 from sedna_py.local.ports import LOOPBACK, free_port
 from sedna_py.local.supervisor import Say, WorkerFailed, WorkerProcess
 from sedna_py.local.worker_plan import WorkerPlan
 
-SYNC_S: Final = 15.0  # Kubernetes' own
 REPLY_S: Final = 2.0
 FRESH_S: Final = 5.0  # counters that are older are none
 MISSES: Final = 3  # as of a readiness probe
 LAME_DUCK_S: Final = "3"  # the edge looks into the file every second
-_PORT: Final = "BIG_MODEL_BIND_PORT"
+CLOUD_PORT, EDGE_PORT = "BIG_MODEL_BIND_PORT", "EDGE_HTTP_PORT"
 
 
 @dataclass(eq=False, slots=True)
 class LocalPod:
-    """One process of the cloud worker; times of the monotonic clock."""
+    """One process of a worker; times of the monotonic clock."""
 
     name: str
     port: int
@@ -51,19 +48,18 @@ class LocalPod:
         return f"{LOOPBACK}:{self.port}"
 
 
-class CloudReplicas:
-    """The processes of the cloud worker; `file` always names those that are ready and to stay."""
+class Replicas:
+    """The processes of one worker, each with a port of its own in the variable `port`."""
 
-    def __init__(self, plan: WorkerPlan, file: Path, say: Say, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, plan: WorkerPlan, port: str, say: Say, clock: Callable[[], float] = time.monotonic) -> None:
         self._plan = plan
-        self._file = file
+        self._port = port
         self._say = say
         self._clock = clock
         self._numbers = itertools.count(1)
-        self._pods = [LocalPod(plan.environment["WORKER_NAME"], int(plan.environment[_PORT]), clock())]
+        self._pods = [LocalPod(plan.environment["WORKER_NAME"], int(plan.environment[port]), clock())]
         self._leaving: set[asyncio.Task[None]] = set()
         self._latest: dict[str, Snapshot] = {}
-        self._write()
 
     @property
     def pods(self) -> Sequence[LocalPod]:
@@ -81,7 +77,7 @@ class CloudReplicas:
             self._start()
         gone, self._pods = self._pods[count:], self._pods[:count]
         self._latest = {name: one for name, one in self._latest.items() if name in {pod.name for pod in self._pods}}
-        self._write()
+        self._changed()
         for pod in gone:
             if pod.process is not None and pod.running is not None:
                 pod.process.stop()
@@ -94,17 +90,19 @@ class CloudReplicas:
         for pod, snapshot in zip(pods, await asyncio.gather(*(self._read(pod, client) for pod in pods)), strict=True):
             if snapshot is not None and pod in self._pods:
                 self._latest[pod.name] = snapshot
-        self._write()
+        self._changed()
 
     async def close(self) -> None:
         """End all but the first, and wait for them."""
         self.scale(1)
         await asyncio.gather(*self._leaving, return_exceptions=True)
-        self._file.unlink(missing_ok=True)
+
+    def _changed(self) -> None:
+        """Do what follows from another set of pods, or of those that are ready."""
 
     def _start(self) -> None:
         port, name = free_port(), f"{self._plan.environment['WORKER_NAME']}-{next(self._numbers)}"
-        environment = {**self._plan.environment, _PORT: str(port), "WORKER_NAME": name, "LAME_DUCK_S": LAME_DUCK_S}
+        environment = {**self._plan.environment, self._port: str(port), "WORKER_NAME": name}
         process = WorkerProcess(replace(self._plan, environment=environment), self._say)
         pod = LocalPod(name, port, self._clock(), process=process)
         pod.running = asyncio.create_task(self._run(process))
@@ -135,41 +133,31 @@ class CloudReplicas:
         except MalformedBody:  # a user's own server has no such counters
             return None
 
-    def _write(self) -> None:
+
+class CloudReplicas(Replicas):
+    """The processes of the cloud worker; `file` always names those that are ready and to stay."""
+
+    def __init__(self, plan: WorkerPlan, file: Path, say: Say, clock: Callable[[], float] = time.monotonic) -> None:
+        # The first one ends when nobody asks any more; the others while the edge may still have them in its list.
+        others = replace(plan, environment={**plan.environment, "LAME_DUCK_S": LAME_DUCK_S})
+        super().__init__(others, CLOUD_PORT, say, clock)
+        self._file = file
+        self._changed()
+
+    async def close(self) -> None:
+        """End all but the first, and wait for them."""
+        await super().close()
+        self._file.unlink(missing_ok=True)
+
+    def _changed(self) -> None:
         """Write the addresses in one step: who reads them gets the old ones or the new ones."""
         unfinished = self._file.with_suffix(".part")
         unfinished.write_text("".join(f"{pod.address}\n" for pod in self._pods if pod.ready_at < math.inf), "utf-8")
         unfinished.replace(self._file)
 
 
-class LocalScaling:
-    """Scales the replicas by the rule of Kubernetes' autoscaler until it is cancelled."""
+class EdgeReplicas(Replicas):
+    """The processes of an edge worker that share its sources (`edge_sharing.sharing`). One that goes ends what it has."""
 
-    def __init__(self, replicas: CloudReplicas, goals: Goals, say: Say, sync_s: float = SYNC_S) -> None:
-        self._replicas = replicas
-        self._say = say
-        self._sync_s = sync_s
-        self._readings = Readings(replicas)
-        self._autoscaler = Autoscaler(replicas, self._readings, goals)
-
-    async def run(self) -> None:
-        """Read, look and decide for ever; ends the replicas when it is cancelled."""
-        due = time.monotonic() + self._sync_s
-        try:
-            async with httpx.AsyncClient(trust_env=False) as client:
-                while True:
-                    await self._replicas.read(client)
-                    self._readings.take()
-                    self._autoscaler.look(time.monotonic())
-                    if time.monotonic() >= due:
-                        due += self._sync_s
-                        self._decide()
-                    await asyncio.sleep(min(READ_S, max(due - time.monotonic(), 0.05)))
-        finally:
-            await self._replicas.close()
-
-    def _decide(self) -> None:
-        before = len(self._replicas.pods)
-        decision: Decision = self._autoscaler.decide(time.monotonic())
-        if decision.replicas != before:
-            self._say("cloud", f"{before} -> {decision.replicas} replicas: {decision.reason.value}")
+    def __init__(self, plan: WorkerPlan, say: Say, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(plan, EDGE_PORT, say, clock)

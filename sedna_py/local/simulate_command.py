@@ -45,8 +45,11 @@ def trace(
         float | None, typer.Option(min=0.001, help="How long a request takes the cloud's model; else the log says it.")
     ] = None,
     spread: Annotated[
-        float, typer.Option(min=0, max=3, help="How much that varies: its standard deviation, as a part.")
-    ] = 0.1,
+        float | None,
+        typer.Option(
+            min=0, max=3, help="How much both vary: their standard deviation, as a part; else the log says it, or 0.1."
+        ),
+    ] = None,
     edge_streams: Annotated[int, typer.Option(min=0, help="Streams of an edge pod; 0: INFERENCE_STREAMS, or 1.")] = 0,
     cloud_streams: Annotated[int, typer.Option(min=0, help="Streams of a cloud pod; 0: INFERENCE_STREAMS, or 1.")] = 0,
     start_s: Annotated[float, typer.Option(min=0, help="Seconds until a new pod is ready.")] = 5,

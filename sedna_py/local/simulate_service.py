@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sedna_py.api.child_names import Role
 from sedna_py.api.joint_inference_service import CloudWorker, EdgeWorker, JointInferenceService
@@ -16,7 +17,11 @@ from sedna_py.simulation.trace import Trace
 
 # The workers' own defaults (docs/settings.md).
 _BUFFER, _WAITING, _IN_FLIGHT, _OFFLOADS_WAITING = 16, 64, 8, 8
+_AHEAD = 2  # frames that have left an edge's buffer and wait for its model: one in its line, one at its door
 _DEADLINE_MS, _MAX_AGE_MS, _REQUEST_TIMEOUT_S = 2000, 1000, 30
+
+
+USUAL_SPREAD: Final = 0.1  # of a model's times
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,7 @@ class SimulationOptions:
 
     edge_s: float | None = None
     cloud_s: float | None = None
-    spread: float = 0.1
+    spread: float | None = None  # of both workers
     streams: Mapping[Role, int] | None = None
     start_s: float = 5.0
     network_s: float = 0.002
@@ -65,10 +70,10 @@ def _edge_size(edge: EdgeWorker, trace: Trace, options: SimulationOptions) -> Wo
     streams = _streams(edge, Role.EDGE, options)
     return WorkerSize(
         streams=streams,
-        inside=streams,
+        inside=streams + _AHEAD,
         line=_number(edge, "BUFFER_FRAMES", _BUFFER),
         service_s=_seconds(options.edge_s, trace.timings.edge_s, "edge") if trace.edge else 0.0,
-        spread=options.spread,
+        spread=_spread(options.spread, trace.timings.edge_spread),
         start_s=options.start_s,
         replicas=_fewest(edge),
     )
@@ -82,7 +87,7 @@ def _cloud_size(cloud: CloudWorker, trace: Trace, options: SimulationOptions) ->
         inside=cloud.container_concurrency or _number(cloud, "MAX_CONCURRENCY", 0) or streams,
         line=_number(cloud, "MAX_WAITING", _WAITING),
         service_s=_seconds(options.cloud_s, from_trace, "cloud"),
-        spread=options.spread,
+        spread=_spread(options.spread, trace.timings.cloud_spread),
         start_s=options.start_s,
         replicas=_fewest(cloud),
     )
@@ -101,6 +106,10 @@ def _seconds(given: float | None, traced: float, role: str) -> float:
     if seconds <= 0:
         raise SettingsError(f"the trace does not say how long a request takes the {role} worker; give --{role}-ms")
     return seconds
+
+
+def _spread(given: float | None, traced: float | None) -> float:
+    return next((spread for spread in (given, traced) if spread is not None), USUAL_SPREAD)
 
 
 def _number(worker: EdgeWorker | CloudWorker, name: str, default: int) -> int:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import httpx
@@ -137,7 +137,10 @@ class WorkerProcess:
 
 
 class LocalService:
-    """Both workers of a service. The edge decides how long it runs: to its source's end, or until it is cancelled."""
+    """Both workers of a service. The edge decides how long it runs: to its source's end, or until it is cancelled.
+
+    `end_others` ends who else is at the edge: when the edge ends or is ended, and before the cloud, which they may still ask.
+    """
 
     def __init__(
         self,
@@ -145,9 +148,11 @@ class LocalService:
         say: Say,
         policy: Callable[[], RestartPolicy] = RestartPolicy,
         stop_s: float = STOP_S,
+        end_others: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         prepare_directories(plans)
         self._say = say
+        self._end_others = end_others
         self.cloud = WorkerProcess(plans[Role.CLOUD], say, policy(), stop_s)
         self.edge = WorkerProcess(plans[Role.EDGE], say, policy(), stop_s)
         self._port = int(plans[Role.CLOUD].environment["BIG_MODEL_BIND_PORT"])
@@ -175,16 +180,22 @@ class LocalService:
 
     async def _end(self, tasks: Mapping[WorkerProcess, asyncio.Task[None]]) -> None:
         try:
-            for worker in (self.edge, self.cloud):
-                worker.stop()
-                if worker in tasks:
-                    await asyncio.wait({tasks[worker]})
+            await asyncio.gather(
+                self._end_one(self.edge, tasks), *([self._end_others()] if self._end_others is not None else [])
+            )
+            await self._end_one(self.cloud, tasks)
         except asyncio.CancelledError:
             for task in tasks.values():
                 task.cancel()
             raise
         finally:
             await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+    @staticmethod
+    async def _end_one(worker: WorkerProcess, tasks: Mapping[WorkerProcess, asyncio.Task[None]]) -> None:
+        worker.stop()
+        if worker in tasks:
+            await asyncio.wait({tasks[worker]})
 
     async def _until_ready(self, cloud: asyncio.Task[None], limit_s: float, insist: bool) -> None:
         deadline = time.monotonic() + limit_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from sedna_py.autoscaling.snapshot import Snapshot
@@ -21,12 +21,12 @@ class SimulatedPod:
 
 
 class _Pods:
-    """As many pods as are wanted. A new one is ready after `start_s`; the youngest goes first."""
+    """As many pods as are wanted. A new one is ready after as many seconds as `starts_s` has next; the youngest goes first."""
 
-    def __init__(self, clock: Clock, name: str, start_s: float) -> None:
+    def __init__(self, clock: Clock, name: str, starts_s: Iterator[float]) -> None:
         self._clock = clock
         self._name = name
-        self._start_s = start_s
+        self._starts_s = starts_s
         self._numbers = itertools.count()
         self.pods: list[SimulatedPod] = []
         self.history: list[tuple[float, int]] = []  # when there were to be how many
@@ -52,7 +52,7 @@ class _Pods:
         if count == self.wanted:
             return
         while len(self.pods) < count:
-            self._add(self._start_s)
+            self._add(next(self._starts_s))
         gone, self.pods = self.pods[count:], self.pods[:count]
         for pod in gone:
             self._removed(pod)
@@ -74,14 +74,14 @@ class _Pods:
 class CloudPods(_Pods):
     """Pods with a line each. One that goes ends what it has."""
 
-    def __init__(self, clock: Clock, start_s: float, shape: Shape) -> None:
-        super().__init__(clock, "cloud", start_s)
+    def __init__(self, clock: Clock, starts_s: Iterator[float], shape: Shape) -> None:
+        super().__init__(clock, "cloud", starts_s)
         self.shape = shape
         self._stations: dict[str, Station] = {}
 
-    def station(self, pod: SimulatedPod) -> Station:
-        """Return what the pod works with."""
-        return self._stations[pod.name]
+    def station(self, name: str) -> Station:
+        """Return what the pod of that name works with, or worked with: it ends what it has, and what was on its way to it."""
+        return self._stations[name]
 
     def sample(self) -> dict[str, Snapshot]:
         """Return the counters of the pods that are ready."""
@@ -90,15 +90,12 @@ class CloudPods(_Pods):
     def _became_ready(self, pod: SimulatedPod) -> None:
         self._stations[pod.name] = Station(self._clock, self.shape)
 
-    def _removed(self, pod: SimulatedPod) -> None:
-        self._stations.pop(pod.name, None)
-
 
 class EdgePods(_Pods):
     """Pods that share their sources: one buffer, from which whoever has a free stream takes the next frame."""
 
-    def __init__(self, clock: Clock, start_s: float, shape: Shape) -> None:
-        super().__init__(clock, "edge", start_s)
+    def __init__(self, clock: Clock, starts_s: Iterator[float], shape: Shape) -> None:
+        super().__init__(clock, "edge", starts_s)
         self._shape = shape
         self._station = Station(clock, shape)
         self._shares: dict[str, Snapshot] = {}
@@ -128,8 +125,10 @@ class EdgePods(_Pods):
         self._resize()
 
     def _resize(self) -> None:
-        streams = self._shape.streams * max(len(self.ready), 1)
-        self._station.resize(replace(self._shape, streams=streams, inside=streams))
+        count = max(len(self.ready), 1)
+        self._station.resize(
+            replace(self._shape, streams=self._shape.streams * count, inside=self._shape.inside * count)
+        )
 
 
 def _add_share(mine: Snapshot, before: Snapshot, after: Snapshot, count: int) -> Snapshot:

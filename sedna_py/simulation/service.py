@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -22,6 +23,10 @@ from sedna_py.simulation.trace import Arrival, Trace
 EDGE, CLOUD, FALLBACK = "edge", "cloud", "fallback"
 BUFFER_FULL, TOO_OLD = "buffer_full", "too_old"
 _LOST: Final = {PUSHED_OUT: BUFFER_FULL}
+# What a reading takes, at most. Not nothing: three periods are then a little more than three times READ_S, and who looks back by
+# that finds the reading before. Not always the same: whether a policy's period is over at a look that comes just as much later is
+# decided by it, in `sedna run` as on a cluster.
+READING_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class WorkerSize:
     service_s: float = 0.0
     spread: float = 0.1
     start_s: float = 5.0  # from the decision until a new pod is ready
+    first_starts_s: Sequence[float] = ()  # ... of the first ones that are started, where each is known
     replicas: int = 1  # at the beginning
 
 
@@ -61,8 +67,8 @@ class _Service:
         self._around = around
         self._chance = chance
         self._clock = Clock()
-        self._cloud = CloudPods(self._clock, around.cloud.start_s, self._shape(around.cloud))
-        self._edge = EdgePods(self._clock, around.edge.start_s, self._shape(around.edge, drops_oldest=True))
+        self._cloud = CloudPods(self._clock, _starts(around.cloud), self._shape(around.cloud))
+        self._edge = EdgePods(self._clock, _starts(around.edge), self._shape(around.edge, drops_oldest=True))
         self._offloaders: list[Offloader] = []
         self._turn = 0
         self._scalers: dict[Role, Autoscaler] = {}
@@ -77,8 +83,7 @@ class _Service:
         self._make_scalers()
         arrivals = iter(self._trace.arrivals)
         self._next_arrival(arrivals.__next__)
-        self._every(READ_S, self._read)
-        self._every(self._around.sync_s, self._scale)
+        self._look(self._around.sync_s)
         self._clock.run(self._trace.seconds)
         grace_s = self._around.link.deadline_s if self._trace.edge else self._around.request_timeout_s
         self._clock.run(self._trace.seconds + grace_s + self._around.max_age_s)
@@ -99,23 +104,20 @@ class _Service:
     def _shape(self, size: WorkerSize, *, drops_oldest: bool = False) -> Shape:
         return Shape(size.streams, size.inside, size.line, partial(_service_time, size, self._chance), drops_oldest)
 
-    def _every(self, period_s: float, do: Callable[[], None]) -> None:
-        def again() -> None:
-            do()
-            if self._clock.now + period_s <= self._trace.seconds:
-                self._clock.after(period_s, again)
-
-        self._clock.after(period_s, again)
-
-    def _read(self) -> None:
+    def _look(self, due: float) -> None:
+        """Read all pods and, where that is due, decide; and so on, as the loop of `sedna run` does it."""
+        now = self._clock.now
         self._edge_readings.take()
         self._cloud_readings.take()
         for scaler in self._scalers.values():
-            scaler.look(self._clock.now)
-
-    def _scale(self) -> None:
-        for scaler in self._scalers.values():
-            scaler.decide(self._clock.now)
+            scaler.look(now)
+        if now >= due:
+            due += self._around.sync_s
+            for scaler in self._scalers.values():
+                scaler.decide(now)
+        following = min(now + READ_S, due) + self._chance.uniform(0.1, 1.0) * READING_S
+        if following <= self._trace.seconds:
+            self._clock.at(following, lambda: self._look(due))
 
     def _next_arrival(self, following: Callable[[], Arrival]) -> None:
         try:
@@ -140,15 +142,14 @@ class _Service:
         if how != DONE:
             self._outcome.lose(_LOST.get(how, TOO_OLD), self._clock.now)
         elif arrival.hard:
-            asked = self._clock.now
-            self._offloader().ask(lambda cause: self._answered(came, asked, cause))
+            self._offloader().ask(lambda cause, took_s: self._answered(came, cause, took_s))
         else:
             self._outcome.answer(EDGE, self._clock.now - came)
 
-    def _answered(self, came: float, asked: float, cause: OffloadCause | None) -> None:
+    def _answered(self, came: float, cause: OffloadCause | None, took_s: float) -> None:
         now = self._clock.now
         if cause is None:
-            self._outcome.cloud_s.append(now - asked)
+            self._outcome.cloud_s.append(took_s)
             self._outcome.answer(CLOUD, now - came)
         else:
             self._outcome.fall_back(cause.value, now)
@@ -169,7 +170,7 @@ class _Service:
             return
         pod = self._chance.choice(ready)
         work = Work(came, came + self._around.request_timeout_s, lambda how: self._served(came, how))
-        self._cloud.station(pod).offer(work)
+        self._cloud.station(pod.name).offer(work)
 
     def _served(self, came: float, how: str) -> None:
         now = self._clock.now
@@ -179,6 +180,10 @@ class _Service:
         else:
             late = how != DONE and now - came >= self._around.request_timeout_s
             self._outcome.lose((OffloadCause.DEADLINE_EXCEEDED if late else OffloadCause.OVERLOADED).value, now)
+
+
+def _starts(size: WorkerSize) -> Iterator[float]:
+    return itertools.chain(size.first_starts_s, itertools.repeat(size.start_s))
 
 
 def _service_time(size: WorkerSize, chance: random.Random) -> float:

@@ -10,6 +10,7 @@ from typing import Final
 
 from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.metrics import names
+from sedna_py.service_time import ServiceTime
 from sedna_py.simulation.clock import Clock
 
 _BUCKETS: Final = len(names.STAGE_BUCKETS_S) + 1
@@ -23,6 +24,7 @@ class Work:
     until: float  # when nobody waits for it any more
     ended: Callable[[str], None]
     hard: bool = False
+    entered: float = 0.0  # when the model got it
 
 
 DONE: Final = "done"
@@ -57,7 +59,11 @@ class Shape:
 
 
 class Station:
-    """One worker, first come first served. Requests in the model beyond its streams wait for a stream there."""
+    """One worker, first come first served. Requests in the model beyond its streams wait for a stream there.
+
+    Who comes when the model is full waits in line. A cloud worker refuses whom it could not begin with in time, by the rate at
+    which requests leave now, and forgets whose time is over; an edge's buffer looks at a frame's age as it hands it to the model.
+    """
 
     def __init__(self, clock: Clock, shape: Shape) -> None:
         self._clock = clock
@@ -65,25 +71,28 @@ class Station:
         self._began = clock.now
         self._changed = clock.now
         self._line: deque[Work] = deque()
+        self._ahead: deque[Work] = deque()  # in the model, without a stream
         self._busy = 0
+        self._service = ServiceTime()
         self.counts = Counts()
 
     @property
     def present(self) -> int:
         """How many are inside, in the model or in line."""
-        return self._busy + len(self._line)
+        return self._busy + len(self._ahead) + len(self._line)
 
     def offer(self, work: Work) -> None:
         """Take one, or refuse it."""
         self._advance()
         self.counts.offered += 1
-        self._forget_late()
-        if self._busy < self._streams:
-            self._begin(work)
+        if not self._shape.drops_oldest:
+            self._forget_late(self._line)
+        if self._has_room and not self._line:
+            self._enter(work)
         elif self._too_long(work):
             self._drop(work, REFUSED)
         else:
-            if len(self._line) >= self._places:
+            if len(self._line) >= self._shape.line:
                 self._drop(self._line.popleft(), PUSHED_OUT)
             self._line.append(work)
 
@@ -91,8 +100,7 @@ class Station:
         """Change what the worker has; what is under way goes on."""
         self._advance()
         self._shape = shape
-        while self._line and self._busy < self._streams:
-            self._begin(self._line.popleft())
+        self._go_on()
 
     def snapshot(self) -> Snapshot:
         """Return the counters now."""
@@ -120,15 +128,21 @@ class Station:
         return min(self._shape.streams, self._shape.inside)
 
     @property
-    def _places(self) -> int:
-        return self._shape.line + self._shape.inside - self._streams
+    def _has_room(self) -> bool:
+        return self._busy + len(self._ahead) < self._shape.inside
 
     def _too_long(self, work: Work) -> bool:
         if self._shape.drops_oldest:
-            return self._places == 0
-        mean_s = self.counts.busy_s / self.counts.done if self.counts.done else 0.0
-        wait_s = (len(self._line) + 1) * mean_s / self._streams
-        return len(self._line) >= self._places or self._clock.now + wait_s > work.until
+            return self._shape.line == 0
+        wait_s = self._service.wait_s(len(self._line) + 1, self._shape.inside)
+        return len(self._line) >= self._shape.line or self._clock.now + wait_s > work.until
+
+    def _enter(self, work: Work) -> None:
+        work.entered = self._clock.now
+        if self._busy < self._streams:
+            self._begin(work)
+        else:
+            self._ahead.append(work)
 
     def _begin(self, work: Work) -> None:
         self._busy += 1
@@ -140,14 +154,24 @@ class Station:
         self.counts.done += 1
         self.counts.hard += work.hard
         self.counts.latency[bisect.bisect_left(names.STAGE_BUCKETS_S, self._clock.now - work.came)] += 1
-        self._forget_late()
-        if self._line and self._busy < self._streams:
-            self._begin(self._line.popleft())
+        self._service.left(self._clock.now - work.entered)
+        self._go_on()
         work.ended(DONE)
 
-    def _forget_late(self) -> None:
-        while self._line and self._line[0].until < self._clock.now:
-            self._drop(self._line.popleft(), TOO_LATE)
+    def _go_on(self) -> None:
+        """Give free streams to those in the model, and their places there to those in line."""
+        if not self._shape.drops_oldest:
+            self._forget_late(self._ahead)
+        while self._ahead and self._busy < self._streams:
+            self._begin(self._ahead.popleft())
+        self._forget_late(self._line)
+        while self._line and self._has_room:
+            self._enter(self._line.popleft())
+            self._forget_late(self._line)
+
+    def _forget_late(self, waiting: deque[Work]) -> None:
+        while waiting and waiting[0].until < self._clock.now:
+            self._drop(waiting.popleft(), TOO_LATE)
 
     def _drop(self, work: Work, how: str) -> None:
         self.counts.dropped += 1
@@ -156,7 +180,6 @@ class Station:
     def _advance(self) -> None:
         passed = self._clock.now - self._changed
         self._changed = self._clock.now
-        inside_model = min(self.present, self._shape.inside)
         self.counts.present_s += passed * self.present
-        self.counts.waiting_s += passed * (self.present - inside_model)
+        self.counts.waiting_s += passed * len(self._line)
         self.counts.busy_s += passed * self._busy

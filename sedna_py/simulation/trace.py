@@ -9,13 +9,23 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from sedna_py.decision_log import DecisionRecord, closing, read_records
 from sedna_py.errors import MalformedBody
 
 MOST_ARRIVALS: Final = 5_000_000
+_ENOUGH: Final = 8  # times, for their mean to be believed
+_QUARTILES: Final = 1.349  # standard deviations between the quartiles of a normal distribution
 _TIME, _FRAMES, _REQUESTS, _HARD = "seconds", "frames_per_second", "requests_per_second", "hard_share"
+
+
+class Span(NamedTuple):
+    """From when to when one request was worked on, in seconds; the first one of a run finds nothing loaded."""
+
+    begin: float
+    end: float
+    first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +38,15 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """How long one request takes a stream, in seconds: a mean, and the part of it that it varies by; 0 where unknown."""
+    """How long one request takes a stream, in seconds: a mean, and the part of it that it varies by.
+
+    0 where the mean is unknown, None where it is unknown how it varies.
+    """
 
     edge_s: float = 0.0
     cloud_s: float = 0.0
-    spread: float = 0.1
+    edge_spread: float | None = None
+    cloud_spread: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +144,60 @@ def _lost(records: Sequence[DecisionRecord]) -> list[float]:
 
 
 def _timings(records: Sequence[DecisionRecord]) -> Timings:
-    edge = [record.latency_ms.edge for record in records if record.latency_ms.edge is not None]
-    answered = [record for record in records if record.latency_ms.cloud is not None]
-    # What was asked while nothing else was on its way did not wait for others.
-    alone = [record for record in answered if record.offloads_waiting == 0] or answered
-    cloud = [record.latency_ms.cloud for record in alone if record.latency_ms.cloud is not None]
-    return Timings(
-        edge_s=statistics.median(edge) / 1000 if edge else 0.0,
-        cloud_s=statistics.median(cloud) / 1000 if cloud else 0.0,
-    )
+    edge = _times([span for record in records if (span := _at_the_edge(record))])
+    cloud = _times([span for record in records if (span := _in_the_cloud(record))])
+    edge_s, edge_spread = _mean(edge)
+    cloud_s, cloud_spread = _usual(cloud)
+    return Timings(edge_s, cloud_s, edge_spread, cloud_spread)
+
+
+def _at_the_edge(record: DecisionRecord) -> Span | None:
+    wait, edge = record.latency_ms.wait, record.latency_ms.edge
+    if wait is None or edge is None:
+        return None
+    taken = record.captured + wait / 1000
+    return Span(taken, taken + edge / 1000, first=record.frame == 1)
+
+
+def _in_the_cloud(record: DecisionRecord) -> Span | None:
+    if record.latency_ms.cloud is None:
+        return None
+    answered = record.captured + record.latency_ms.total / 1000
+    return Span(answered - record.latency_ms.cloud / 1000, answered, first=record.frame == 1)
+
+
+def _times(spans: Sequence[Span]) -> list[float]:
+    """Return how long single requests took, from when each was handed over and when it was done.
+
+    What was handed over while another was on its way may have waited for that one: it tells nothing where enough did not, and
+    else the time since the one before it was done, as if one stream did them all.
+    """
+    alone: list[float] = []
+    apart: list[float] = []
+    free_at = -math.inf
+    for begin, end, first in sorted(spans):
+        if not first:
+            (alone if begin >= free_at else apart).append(end - max(begin, free_at))
+        free_at = max(free_at, end)
+    return alone if len(alone) >= _ENOUGH else [time for time in alone + apart if time > 0]
+
+
+def _mean(times: Sequence[float]) -> tuple[float, float | None]:
+    """Return mean and spread of all: what holds a model up now and then takes its share of what a worker can do."""
+    if len(times) < _ENOUGH:
+        return _few(times)
+    mean = statistics.mean(times)
+    return mean, statistics.stdev(times, mean) / mean
+
+
+def _usual(times: Sequence[float]) -> tuple[float, float | None]:
+    """Return mean and spread of a log-normal with the same quartiles: what holds an answer up on its way takes no stream."""
+    if len(times) < _ENOUGH:
+        return _few(times)
+    lower, middle, upper = statistics.quantiles(times, n=4)
+    sigma = math.log(upper / lower) / _QUARTILES if lower > 0 else 0.0
+    return middle * math.exp(sigma**2 / 2), math.sqrt(math.expm1(sigma**2))
+
+
+def _few(times: Sequence[float]) -> tuple[float, float | None]:
+    return (statistics.median(times) if times else 0.0), None

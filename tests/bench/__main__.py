@@ -10,6 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sedna_py.local.compare_service import core_count, cpu_name
+from tests.bench.autoscaling.part import PARTS as SCALING_PARTS
+from tests.bench.autoscaling.part import Options as ScalingOptions
+from tests.bench.autoscaling.part import bench_autoscaling
 from tests.bench.budget.part import Options as BudgetOptions
 from tests.bench.budget.part import bench_budget
 from tests.bench.cloud import CloudFigures, measure_cloud
@@ -20,10 +23,23 @@ from tests.bench.metrics_api import ReadingFigures, measure_reading
 from tests.bench.offline import measure_offline, report_offline
 from tests.bench.offload import part as offload
 from tests.bench.outage import measure_outage
+from tests.bench.pairs import NAMES as PAIR_NAMES
 from tests.bench.pairs import Pair, face_pair, helmet_pair
 from tests.bench.serving.figures import over, spread
 from tests.bench.serving.part import PARTS, QUICK_S, Options, bench_serving
 from tests.bench.wire import measure_bytes
+
+PARTS_OF_ALL = (
+    "workers",
+    "controller",
+    "cpu-limit",
+    "offline",
+    "serving",
+    "offload",
+    "budget",
+    "metrics-api",
+    "autoscaling",
+)
 
 
 def main() -> None:
@@ -32,7 +48,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="how often each pair of figures is measured, in turn")
     parser.add_argument(
         "--only",
-        choices=["workers", "controller", "cpu-limit", "offline", "serving", "offload", "budget", "metrics-api"],
+        choices=PARTS_OF_ALL,
         help="one part of it",
     )
     parser.add_argument(
@@ -46,6 +62,7 @@ def main() -> None:
     serving.add_argument("--reload-seconds", type=float, default=Options().reload_s, help="of the new versions")
     way = parser.add_argument_group("--only offload", "the edge's way to the cloud: its costs, its use, and its faults")
     way.add_argument("--offload-parts", choices=offload.PARTS, nargs="+", default=offload.PARTS, help="some of it")
+    way.add_argument("--pairs", choices=PAIR_NAMES, nargs="+", default=PAIR_NAMES, help="some of the model pairs")
     way.add_argument("--faults", choices=offload.ALL, nargs="+", default=offload.ALL, help="some of the outages")
     budget = parser.add_argument_group("--only budget", "what a share of the frames buys; models' answers are kept")
     budget.add_argument("--clip-seconds", type=float, default=BudgetOptions().seconds, help="that a budget is played")
@@ -53,11 +70,19 @@ def main() -> None:
         "--shrunk", type=int, nargs="*", default=[], help="longest sides in pixels to encode at as well"
     )
     budget.add_argument("--picture", type=Path, help="SVG file for the curves")
+    scaling = parser.add_argument_group("--only autoscaling", "real pods and autoscalers; as root")
+    scaling.add_argument("--scaling-parts", choices=SCALING_PARTS, nargs="+", default=SCALING_PARTS, help="some of it")
+    scaling.add_argument("--scaling-rounds", type=int, default=ScalingOptions().rounds, help="how often, in turn")
+    scaling.add_argument("--load-seconds", type=float, default=ScalingOptions().load_s, help="of a load on the edge")
+    scaling.add_argument("--edge-cpu", default=ScalingOptions().edge_cpu, help="that an edge pod under it requests")
+    scaling.add_argument("--early-share", type=float, default=ScalingOptions().early_share, help="the early warning")
     parser.add_argument("--json", type=Path, help="file for the figures of every round")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, leave)
     if chosen.quick:
         chosen.rounds, chosen.seconds = 1, QUICK_S
+    if chosen.only == "autoscaling":
+        chosen.rounds = chosen.scaling_rounds
     print(f"{cpu_name()}, {core_count()} cores; medians of {chosen.rounds} rounds, in turn [lowest .. highest]")
     figures: dict[str, object] = {}
     if chosen.only in (None, "workers"):
@@ -86,10 +111,22 @@ def main() -> None:
         )
         figures["serving"] = bench_serving(face_pair(), helmet_pair(), options)
     elif chosen.only == "offload":
-        pairs = [pair for pair in (face_pair(), helmet_pair()) if pair is not None]
+        pairs = [pair for pair in (face_pair(), helmet_pair()) if pair is not None and pair.name in chosen.pairs]
+        if not pairs:
+            parser.error(f"--pairs {' '.join(chosen.pairs)}: not on this machine")
         way_options = offload.Options(chosen.rounds, chosen.seconds, tuple(chosen.offload_parts), tuple(chosen.faults))
         figures["offload"] = offload.bench_offload(pairs, way_options)
+    elif chosen.only == "autoscaling":
+        scaling_options = ScalingOptions(
+            tuple(chosen.scaling_parts),
+            chosen.scaling_rounds,
+            chosen.load_seconds,
+            edge_cpu=chosen.edge_cpu,
+            early_share=chosen.early_share,
+        )
+        figures["autoscaling"] = bench_autoscaling(scaling_options)
     elif chosen.only is None:
+        print("\nautoscalers with real pods: --only autoscaling (as root; 20 minutes)")
         print("\nthe way to the cloud and its faults: --only offload")
         print(
             "\nthe cloud worker against FastAPI, KServe, MLServer and LitServe: --only serving (installs 2.4 GB once)"

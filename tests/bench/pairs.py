@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+NAMES = ("face", "helmet")
 FACE = ROOT / "examples" / "face_detection"
 # Beside the checkout, or beside the folder that several worktrees are in.
 SHARED = next((up / "shared" for up in ROOT.parents if (up / "shared").is_dir()), ROOT.parent / "shared")

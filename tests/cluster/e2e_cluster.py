@@ -51,8 +51,13 @@ class E2eCluster:
     edge_address = EDGE_ADDRESS
     nodes = NODES
 
-    def __init__(self, binaries: NodeBinaries, folder: Path, *, tied: bool = True) -> None:
-        """Choose names and ports; nothing is made before `start`. Logs and credentials go to the folder."""
+    def __init__(
+        self, binaries: NodeBinaries, folder: Path, *, tied: bool = True, manager_options: Sequence[str] = ()
+    ) -> None:
+        """Choose names and ports; nothing is made before `start`. Logs and credentials go to the folder.
+
+        `manager_options` come last on the command line of the controller manager, so they win.
+        """
         self.folder = folder.absolute()
         self.site = Site(secrets.token_hex(3))
         self.timings: dict[str, float] = {}
@@ -60,7 +65,9 @@ class E2eCluster:
         self._tied = tied
         self._credentials = Credentials(self.folder / "plane" / "certificates")
         access = self._credentials.node_access(self.site.command_prefix)
-        self.plane = ControlPlane(binaries.plane, self.folder / "plane", tied=tied, nodes=access)
+        self.plane = ControlPlane(
+            binaries.plane, self.folder / "plane", tied=tied, nodes=access, manager_options=manager_options
+        )
         self._link = Link(self.site)
         self._nodes = {name: Node(self._facts(name), binaries, self._start) for name in NODES}
         self._children: list[ChildProcess] = []

@@ -294,7 +294,12 @@ def test_connections_are_bounded():
 def test_a_taken_port_is_one_line():
     async def scenario(replica: Replica) -> None:
         second = HttpApi(
-            HttpApiHooks(*[lambda: None] * 5, service_of_pod=lambda *_: None),
+            HttpApiHooks(
+                accept=lambda _: False,
+                service_of_pod=lambda *_: None,
+                not_alive=lambda: None,
+                not_ready=lambda: None,
+            ),
             ControllerMetrics(CollectorRegistry()),
         )
         with pytest.raises(

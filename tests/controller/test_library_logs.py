@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
 from collections.abc import Iterator
 
 import pytest
+from kopf._cogs.aiokits.aiotasks import create_guarded_task
 
 from controller.library_logs import MOST_KINDS, OncePerPeriod, as_warning, quieten_libraries
 
@@ -68,6 +71,34 @@ def test_the_framework_is_spared_and_our_own_log_is_not(root_handler: list[str])
         "controller.term: cannot list yet",
         "controller.term: cannot list yet",
     ]
+
+
+def test_a_watch_that_is_closed_in_an_event_is_no_news_and_any_other_trouble_of_the_loop_is(
+    root_handler: list[str],
+) -> None:
+    quieten_libraries(lambda: 0.0)
+    said = "an error occurred during closing of asynchronous generator <async_generator object %s at 0x7f8ef68a9d20>"
+    for name in ("infinite_watch", "of_our_own"):
+        logging.getLogger("asyncio").error(said, name)
+    (left,) = root_handler
+    assert "of_our_own" in left
+
+
+def test_a_watch_whose_failure_the_framework_has_logged_is_not_told_again_by_the_loop(root_handler: list[str]) -> None:
+    quieten_libraries(lambda: 0.0)
+
+    async def fails(what: str) -> None:
+        raise OSError(what)
+
+    async def two_tasks_that_nobody_asks() -> None:
+        tasks = {create_guarded_task(fails("of the framework"), "watcher"), asyncio.create_task(fails("of our own"))}
+        await asyncio.wait(tasks)
+
+    asyncio.run(two_tasks_that_nobody_asks())
+    gc.collect()
+    told = [line for line in root_handler if "never retrieved" in line]
+    assert len(told) == 1
+    assert "of our own" in told[0]
 
 
 def test_a_request_that_is_tried_again_is_no_error() -> None:

@@ -21,6 +21,7 @@ class Pod:
     address: str
     ready: bool
     going: bool
+    ended: bool  # one for which its node had no room as well: who made it makes another, and leaves it there
     restarts: int
     node: str
     raw: dict[str, Any]
@@ -41,6 +42,7 @@ def as_pod(item: dict[str, Any]) -> Pod:
         address=status.get("podIP", ""),
         ready=conditions.get("Ready") == "True",
         going="deletionTimestamp" in item["metadata"],
+        ended=status.get("phase") in ("Failed", "Succeeded"),
         restarts=sum(container["restartCount"] for container in status.get("containerStatuses", [])),
         node=item["spec"].get("nodeName", ""),
         raw=item,
@@ -49,7 +51,12 @@ def as_pod(item: dict[str, Any]) -> Pod:
 
 def samples(address: str, port: int, name: str) -> dict[str, float]:
     """Return the samples of one metric on a worker's page, by the text of their labels."""
-    page = httpx.get(f"http://{address}:{port}/metrics", timeout=TIMEOUT_S, trust_env=False).raise_for_status().text
+    answer = httpx.get(f"http://{address}:{port}/metrics", timeout=TIMEOUT_S, trust_env=False)
+    return samples_on(answer.raise_for_status().text, name)
+
+
+def samples_on(page: str, name: str) -> dict[str, float]:
+    """Return the samples of one metric on a page in Prometheus' text format, by the text of their labels."""
     found = {}
     for line in page.splitlines():
         head, _, value = line.rpartition(" ")

@@ -100,12 +100,12 @@ class RunningSample:
         return Scale(status.get("currentReplicas", 0), status.get("desiredReplicas", 0), usage[0] if usage else None)
 
     def cloud_pods(self) -> list[Pod]:
-        """Return the cloud worker's pods that are not going."""
-        return [pod for pod in pods(self.cluster.plane, sample.NAMESPACE, sample.CLOUD_PODS) if not pod.going]
+        """Return the cloud worker's pods that are there to stay."""
+        return self._staying(sample.CLOUD_PODS)
 
     def edge_pods(self) -> list[Pod]:
-        """Return the edge worker's pods that are not going."""
-        return [pod for pod in pods(self.cluster.plane, sample.NAMESPACE, sample.EDGE_PODS) if not pod.going]
+        """Return the edge worker's pods that are there to stay."""
+        return self._staying(sample.EDGE_PODS)
 
     def decisions(self) -> Decisions:
         """Return what the edge workers have decided so far."""
@@ -125,6 +125,10 @@ class RunningSample:
     def wait(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
         """Wait for a condition of the cluster."""
         wait_until(condition, what, seconds)
+
+    def _staying(self, selector: str) -> list[Pod]:
+        found = pods(self.cluster.plane, sample.NAMESPACE, selector)
+        return [pod for pod in found if not (pod.going or pod.ended)]
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
-"""Services that scale by our own signals: real pods and autoscalers, and a model that takes time but no processor.
+"""Services that scale by our own signals: real pods and autoscalers, and a model that takes time and hardly a processor.
 
-So a pod's capacity is known (ten requests a second, one at a time) and twenty pods fit on two cores.
+So a pod's capacity is known (ten requests a second, one at a time, unless said otherwise) and twenty pods fit on two cores.
 """
 
 from __future__ import annotations
@@ -22,8 +22,18 @@ from tests.integration.controller_process import wait_until
 
 SERVICE_S = 0.1  # seconds of a request
 POD_RATE = 1 / SERVICE_S
+WAIT, COMPUTE = (
+    "MODEL_WAIT_S",
+    "MODEL_COMPUTE_S",
+)  # variables of the worker: seconds of a request without and with a processor
+# Hashing lets the worker's other threads run, as an inference does.
 CODE = f"""
+import hashlib
+import os
 import time
+
+WAIT_S, COMPUTE_S = float(os.environ.get("{WAIT}", "{SERVICE_S}")), float(os.environ.get("{COMPUTE}", "0"))
+BLOCK = bytes(1 << 18)
 
 
 class Slow:
@@ -31,7 +41,10 @@ class Slow:
         pass
 
     def predict(self, data, **kwargs):
-        time.sleep({SERVICE_S})
+        until = time.thread_time() + COMPUTE_S
+        while time.thread_time() < until:
+            hashlib.sha256(BLOCK).digest()
+        time.sleep(WAIT_S)
         return [[0, 0, 1, 1, 0.5, 0]]
 """
 AVAILABLE_S = 120.0
@@ -55,6 +68,9 @@ class Scaled:
     edge_port: int = (
         0  # of the edge node itself, where the worker's HTTP side is to be reached from outside; 0: in the pod
     )
+    edge_environment: Mapping[str, str] = field(default_factory=dict)
+    cloud_environment: Mapping[str, str] = field(default_factory=dict)
+    edge_cpu: str = "5m"  # what an edge pod requests
 
     def documents(self, namespace: str) -> list[dict[str, Any]]:
         """Return its Models and itself."""
@@ -77,12 +93,12 @@ class Scaled:
         port = self.edge_port or POD_HTTP_PORT
         # The image is the helmet sample's, which writes its decisions to a folder of the node and lets its camera wait.
         own = {"DECISIONS_FILE": "/tmp/decisions.jsonl", "BUFFER_POLICY": "auto", "BUFFER_FRAMES": "16"}
-        environment = {"video_url": self.video_url, "EDGE_HTTP_PORT": str(port), **own}
+        environment = {"video_url": self.video_url, "EDGE_HTTP_PORT": str(port), **own, **self.edge_environment}
         volumes = [{"name": "scratch", "hostPath": {"path": "/tmp", "type": "Directory"}}]
         worker: dict[str, Any] = {
             "model": {"name": f"{self.name}-little"},
             "hardExampleMining": dict(self.edge_filter),
-            "template": template("edge1", LITTLE_IMAGE, environment, volumes),
+            "template": template("edge1", LITTLE_IMAGE, environment, volumes, self.edge_cpu),
         }
         if self.edge_port:
             worker["template"]["spec"] |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
@@ -91,12 +107,14 @@ class Scaled:
     def _cloud(self) -> dict[str, Any]:
         return {
             "model": {"name": f"{self.name}-big"},
-            "template": template("cloud1", BIG_IMAGE, {}, []),
+            "template": template("cloud1", BIG_IMAGE, self.cloud_environment, []),
             "hpa": dict(self.cloud_hpa),
         }
 
 
-def template(node: str, image: str, environment: Mapping[str, str], volumes: list[dict[str, Any]]) -> dict[str, Any]:
+def template(
+    node: str, image: str, environment: Mapping[str, str], volumes: list[dict[str, Any]], cpu: str = "5m"
+) -> dict[str, Any]:
     """Return a worker's pod template with the slow model."""
     variables = {"ESTIMATOR": "/code/slow.py:Slow", **environment}
     mounts = [{"name": "code", "mountPath": "/code", "readOnly": True}]
@@ -106,7 +124,7 @@ def template(node: str, image: str, environment: Mapping[str, str], volumes: lis
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "env": [{"name": name, "value": value} for name, value in variables.items()],
-        "resources": {"requests": {"cpu": "5m", "memory": "32Mi"}, "limits": {"memory": "512Mi"}},
+        "resources": {"requests": {"cpu": cpu, "memory": "32Mi"}, "limits": {"memory": "512Mi"}},
         "volumeMounts": mounts,
     }
     code = {"name": "code", "configMap": {"name": "slow"}}

@@ -1,7 +1,8 @@
 """Autoscalers that read our own metrics API, on a cluster that has no Prometheus: acceptance points 1, 2 and 6 of the issue.
 
 Five services live through it side by side; the tests ask about what was seen. SEDNA_E2E_WINDOW_SECONDS sets the stabilization
-windows of one of them, the issue's figure is 120; CI has less.
+windows of one of them, and SEDNA_E2E_ZERO_CYCLES how often another falls asleep and is woken; the issue's figures are 120 and 20,
+CI has less.
 """
 
 from __future__ import annotations
@@ -30,18 +31,21 @@ from tests.e2e.running_sample import camera_answers, turn_camera
 from tests.e2e.scaled_services import ALL_HARD, CODE, POD_RATE, RunningService, Scaled, Seen, asked, report
 from tests.integration.controller_process import wait_until
 
-pytestmark = pytest.mark.timeout(900)
-
 WINDOW_S = int(os.environ.get("SEDNA_E2E_WINDOW_SECONDS", "30"))
+LOOK_S = 5  # of the autoscalers (tests/cluster/commands.py): the last one before a load may be as long ago as that
+CYCLES = int(os.environ.get("SEDNA_E2E_ZERO_CYCLES", "2"))
+# What neither changes, and the longest that the two parts may take: four windows and a load, a cold start each night.
+pytestmark = pytest.mark.timeout(510 + 5 * WINDOW_S + 120 * CYCLES)
+
 API = "/apis/custom.metrics.k8s.io/v1beta2"
 CAMERA_PORT = 8556
 INSIDE, BURST = 5, 10
 LOAD_S = 60.0
-RATE, RATE_TARGET = 9.0, 3.0
+# Connections stay with the pod that they found, at first the only one: it must be able to do all of it on a busy machine too.
+RATE, RATE_TARGET = 6.0, 2.0
 DEMAND_RATE = 2.5 * POD_RATE
 DEMAND_TARGET = 0.7
 IDLE_RATE = 1.0
-CYCLES = int(os.environ.get("SEDNA_E2E_ZERO_CYCLES", "2"))
 QUICK = {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 10}}}
 FAST_WINDOW = {"autoscaling.knative.dev/window": "15s"}
 
@@ -287,17 +291,17 @@ def test_a_burst_of_ten_is_served(story):
 
 
 def test_a_rate_has_as_many_pods_as_the_target_says(story):
-    assert story.rps_report["answers_per_s"] == pytest.approx(RATE, rel=0.1)
+    assert story.rps_report["answers_per_s"] == pytest.approx(RATE, rel=0.1), (story.rps_report, story.rps)
     assert abs(story.rps.changes[-1][1] - math.ceil(RATE / RATE_TARGET)) <= 1
     assert story.rps.first(lambda pods: pods >= math.ceil(RATE / RATE_TARGET) - 1) < LOAD_S
 
 
 def test_nothing_changes_inside_the_windows(story):
     assert story.streams_up.changes[0][1] == 1
-    assert story.streams_up.first(lambda pods: pods > 1) >= WINDOW_S
+    assert story.streams_up.first(lambda pods: pods > 1) >= WINDOW_S - LOOK_S
     assert story.streams_up.most() == 3
     assert story.streams_down.changes[0][1] == 3
-    assert story.streams_down.first(lambda pods: pods < 3) >= WINDOW_S
+    assert story.streams_down.first(lambda pods: pods < 3) >= WINDOW_S - LOOK_S
     assert story.streams_down.changes[-1][1] == 1
 
 

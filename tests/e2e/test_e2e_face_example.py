@@ -21,6 +21,7 @@ import yaml
 from tests.cluster.control_plane import free_port
 from tests.cluster.e2e_cluster import E2eCluster
 from tests.e2e import helmet_sample as sample
+from tests.e2e.example_documents import container, example_documents, with_host_root
 from tests.integration.controller_process import wait_until
 
 pytestmark = pytest.mark.timeout(600)
@@ -29,30 +30,6 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "face_detection" / "service.y
 NAME = "face-detection"
 ENFORCE = "pod-security.kubernetes.io/enforce"
 AVAILABLE_S = 90
-
-
-def documents(namespace: str) -> list[dict[str, Any]]:
-    """Return the example's documents for a namespace, its clip played as a camera would, again and again."""
-    found: list[dict[str, Any]] = list(yaml.safe_load_all(EXAMPLE.read_text(encoding="utf-8")))
-    for document in found:
-        document["metadata"]["namespace"] = namespace
-    container(found, "edgeWorker")["env"] += [
-        {"name": "SOURCE_REPEAT", "value": "0"},
-        {"name": "SOURCE_PACE", "value": "10"},
-        {"name": "LC_PERIOD", "value": "2"},
-    ]
-    return found
-
-
-def container(found: list[dict[str, Any]], side: str) -> dict[str, Any]:
-    template: dict[str, Any] = found[-1]["spec"][side]["template"]
-    first: dict[str, Any] = template["spec"]["containers"][0]
-    return first
-
-
-def with_host_root(found: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
-    """Let the nodes' files lie in a folder: all of the example's are below one."""
-    return json.loads(json.dumps(found).replace('"/sedna/', f'"{root}/sedna/'))  # type: ignore[no-any-return]
 
 
 def status(cluster: E2eCluster, namespace: str) -> dict[str, Any]:
@@ -79,7 +56,7 @@ def namespace_of_example(e2e_cluster: E2eCluster, installed_controller: None, e2
 def test_the_example_serves_from_host_paths_and_breaks_no_other_rule_of_restricted(
     e2e_cluster, namespace_of_example, node_root
 ):
-    text = yaml.safe_dump_all(with_host_root(documents(namespace_of_example), node_root))
+    text = yaml.safe_dump_all(with_host_root(example_documents(EXAMPLE, namespace_of_example), node_root))
     e2e_cluster.plane.kubectl("apply", "-f", "-", stdin=text)
     wait_until(lambda: is_running(e2e_cluster, namespace_of_example), "the phase Running", AVAILABLE_S)
     wait_until(lambda: counted(e2e_cluster, namespace_of_example).get("inferenceNumber", 0) > 0, "reports", 60)
@@ -126,7 +103,7 @@ def test_without_host_paths_it_runs_where_restricted_is_enforced(
     e2e_cluster, namespace_of_example, files_over_http, camera_at_the_edge, sample_images
 ):
     e2e_cluster.plane.kubectl("label", "namespace", namespace_of_example, f"{ENFORCE}=restricted")
-    found = documents(namespace_of_example)
+    found = example_documents(EXAMPLE, namespace_of_example)
     for model in found[:2]:
         model["spec"]["url"] = files_over_http + model["spec"]["url"]
     for side, image in (("edgeWorker", sample.LITTLE_IMAGE), ("cloudWorker", sample.BIG_IMAGE)):
@@ -148,7 +125,7 @@ def test_without_host_paths_it_runs_where_restricted_is_enforced(
 def test_a_cloud_worker_that_needs_more_memory_than_its_limit_shows_that_in_the_status(
     e2e_cluster, namespace_of_example, node_root
 ):
-    found = with_host_root(documents(namespace_of_example), node_root)
+    found = with_host_root(example_documents(EXAMPLE, namespace_of_example), node_root)
     container(found, "cloudWorker")["resources"] = {"requests": {"cpu": "100m"}, "limits": {"memory": "48Mi"}}
     e2e_cluster.plane.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(found))
     wait_until(

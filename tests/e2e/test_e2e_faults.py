@@ -225,8 +225,11 @@ def test_a_disk_that_fills_up_stops_no_answer_and_is_in_the_log_and_the_metrics(
     wait_until(filling_up.has_said, "the edge to be ready", SAID_S)
     edge = f"deployment/{NAME}-deployment-edge"
     wait_until(lambda: "cannot write" in filling_up.kubectl("logs", edge, "--tail=-1"), "a line in the log", 60)
-    [line] = [line for line in filling_up.kubectl("logs", edge, "--tail=-1").splitlines() if "cannot write" in line]
-    assert "sink folders cannot write: [Errno 28] No space left on device" in line
+    lines = filling_up.kubectl("logs", edge, "--tail=-1").splitlines()
+    failed = [line for line in lines if "cannot write" in line]
+    assert all("sink folders cannot write: [Errno 28] No space left on device" in line for line in failed)
+    # Said once each time that it begins: a smaller picture may have had room in between.
+    assert len(failed) <= 1 + sum("sink folders can write again" in line for line in lines)
     before = counted(filling_up, names.EDGE_FRAMES)
     assert counted(filling_up, names.EDGE_SINK_ERRORS) > 0
     wait_until(lambda: counted(filling_up, names.EDGE_FRAMES) > before, "more answers", 30)

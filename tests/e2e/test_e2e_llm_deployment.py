@@ -68,6 +68,8 @@ def asked_at_the_edge(
     """Somebody beside the pods who asks one of them all the time: the cloud has no way to a pod at the edge."""
     cluster, namespace = deployed
     (tmp_path / "picture.jpg").write_bytes(encoded(face_clip)[0])
+    # The pod is ready; that the Service has it is written a moment later.
+    wait_until(lambda: addresses(cluster, namespace), "the pod behind the Service", 60)
     url = f"http://{addresses(cluster, namespace)[0]}:5000/sedna/predict"
     words = [sys.executable, "-m", "tests.e2e.caller", "--url", url, "--picture", str(tmp_path / "picture.jpg")]
     with cluster.run_in_edge_netns(words, stdout=subprocess.PIPE) as caller:

@@ -1,9 +1,9 @@
 """A cloud on another machine, as far as this one's processors can tell: it answers after a while and computes nothing.
 
-    python -m tests.faults.far_cloud PORT [--seconds 0.05] [--streams 0] [--host 127.0.0.1]
+    python -m tests.faults.far_cloud PORT [--seconds 0.05] [--streams 0] [--host 127.0.0.1] [--input 192x192]
 
-It takes what the edge sends, and its Server-Timing is the cloud worker's. `POST /mode/<mode>` changes how it answers,
-`GET /count` tells how many predictions it answered well.
+It takes what the edge sends, its Server-Timing is the cloud worker's, and so is what it says of its model's input
+(X-Sedna-Input). `POST /mode/<mode>` changes how it answers, `GET /count` tells how many predictions it answered well.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ OK, UNAVAILABLE, MALFORMED, HUGE_REPLY = "ok", "unavailable", "malformed", "huge
 class FarModel:
     """Answers each request `seconds` after it began; `streams` at a time, 0 for as many as there are."""
 
-    def __init__(self, seconds: float, streams: int) -> None:
+    def __init__(self, seconds: float, streams: int, model_input: str = "") -> None:
         self.seconds = seconds
+        self.says = f"X-Sedna-Input: {model_input}\r\n" if model_input else ""
         self.mode = OK
         self.answered = 0
         self._free = [0.0] * streams  # when each stream is free
@@ -96,7 +97,7 @@ class Exchange(asyncio.Protocol):
             now = loop.time()
             begins, ends = self._model.schedule(now)
             timing = f"queue;dur={(begins - now) * 1000:.3f}, infer;dur={(ends - begins) * 1000:.3f}"
-            loop.call_at(ends, self._predicted, f"Server-Timing: {timing}\r\n")
+            loop.call_at(ends, self._predicted, f"Server-Timing: {timing}\r\n{self._model.says}")
 
     def _predicted(self, headers: str) -> None:
         self._model.answered += 1
@@ -130,10 +131,12 @@ class FarCloud:
 
 
 @contextmanager
-def far_cloud(port: int, seconds: float = 0.05, streams: int = 0, host: str = "127.0.0.1") -> Iterator[FarCloud]:
-    """Run one; it ends with the context."""
+def far_cloud(
+    port: int, seconds: float = 0.05, streams: int = 0, host: str = "127.0.0.1", model_input: str = ""
+) -> Iterator[FarCloud]:
+    """Run one; it ends with the context. `model_input`: what it says of it, nothing by default."""
     command = [sys.executable, "-m", "tests.faults.far_cloud", str(port)]
-    command += ["--seconds", str(seconds), "--streams", str(streams), "--host", host]
+    command += ["--seconds", str(seconds), "--streams", str(streams), "--host", host, "--input", model_input]
     process = subprocess.Popen(command, cwd=ROOT)
     try:
         cloud = FarCloud(host, port, process)
@@ -170,8 +173,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.05)
     parser.add_argument("--streams", type=int, default=0)
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--input", default="")
     chosen = parser.parse_args()
-    asyncio.run(serve(chosen.host, chosen.port, FarModel(chosen.seconds, chosen.streams)))
+    asyncio.run(serve(chosen.host, chosen.port, FarModel(chosen.seconds, chosen.streams, chosen.input)))
 
 
 if __name__ == "__main__":

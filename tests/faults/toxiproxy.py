@@ -66,8 +66,9 @@ class Link:
 class Toxiproxy:
     """A running proxy server."""
 
-    def __init__(self, api: httpx.Client) -> None:
+    def __init__(self, api: httpx.Client, pid: int) -> None:
         self._api = api
+        self.pid = pid
 
     def link(self, to: int, port: int = 0) -> Link:
         """Make a way to a port of this machine, from a free one unless it is given."""
@@ -86,7 +87,7 @@ def running(program: Path, seed: int = 1) -> Iterator[Toxiproxy]:
     try:
         with httpx.Client(base_url=f"http://{HOST}:{port}", trust_env=False, timeout=START_S) as api:
             _wait(api, process)
-            yield Toxiproxy(api)
+            yield Toxiproxy(api, process.pid)
     finally:
         process.kill()
         process.wait(START_S)

@@ -23,6 +23,8 @@ from tests.integration.service_on_cluster import MERGE, Cluster, Object
 LOOK_S = 0.1
 HEARTBEAT_S = 5.0  # a node that is silent for 50 s is called unreachable
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+# What an API server that has just begun answers until it has read what it serves.
+NOT_YET = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
 
 Play = Callable[[Object], Picture | None]
 """How a pod shall be; None leaves it as it is."""
@@ -35,6 +37,10 @@ class WorkerPods:
     namespace: str
     service: str
     role: str
+
+
+class _NotYet(AssertionError):
+    """The API server has only just begun: nodes try again, a test that asks for something fails."""
 
 
 @dataclass
@@ -166,8 +172,8 @@ class PlayedKubelet:
                         self._beat()
                         beaten = time.monotonic()
                     self._look()
-            except httpx.TransportError:
-                pass  # a test has stopped the API server
+            except (httpx.TransportError, _NotYet):
+                pass  # a test has stopped the API server, or started it again
             except BaseException as error:  # the test shall see it
                 self._error = error
                 return
@@ -179,8 +185,9 @@ class PlayedKubelet:
             self._patch(f"{LEASES}/{name}", {"spec": _lease(name)["spec"]})
 
     def _look(self) -> None:
-        pods = self._cluster.get(f"/api/v1/pods?labelSelector={NAME_LABEL}")["items"]
-        for pod in pods:
+        reply = self._cluster.http.get("/api/v1/pods", params={"labelSelector": NAME_LABEL})
+        self._tolerate(reply)
+        for pod in reply.json()["items"]:
             if self._nodes.get(pod["spec"].get("nodeName", "")):
                 self._look_at(pod)
 
@@ -205,8 +212,10 @@ class PlayedKubelet:
         self._tolerate(self._cluster.patch(path, MERGE, body), httpx.codes.NOT_FOUND)
 
     @staticmethod
-    def _tolerate(reply: httpx.Response, code: int) -> None:
-        assert reply.is_success or reply.status_code == code, reply.text
+    def _tolerate(reply: httpx.Response, *codes: int) -> None:
+        if reply.status_code in NOT_YET:
+            raise _NotYet(reply.text)
+        assert reply.is_success or reply.status_code in codes, reply.text
 
 
 def _lease(node: str) -> Object:

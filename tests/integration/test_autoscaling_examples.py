@@ -65,7 +65,7 @@ WANTED: dict[str, tuple[str, dict[Role, Object]]] = {
             Role.CLOUD: {
                 "minReplicas": 1,  # 0 is the controller's own business, where Kubernetes does not take it
                 "maxReplicas": 5,
-                "metrics": [pods("sedna_requests_per_stream", "1"), expected_load("faces-to-zero", "700m")],
+                "metrics": [pods("sedna_requests_per_stream", "1"), expected_load("faces-to-zero", "500m")],
                 "behavior": CALM,
             }
         },

@@ -14,7 +14,8 @@ from tests.cluster.binaries import Binaries
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.controller_process import running_controller, serves_our_kinds, wait_until
 from tests.integration.played_kubelet import PlayedKubelet
-from tests.integration.pod_pictures import crash_loop, ready
+from tests.integration.played_metrics import install_metrics_api, write_cpu
+from tests.integration.pod_pictures import crash_loop, creating, ready
 from tests.integration.service_on_cluster import MERGE, ROOT, Cluster, Object
 from tests.integration.watched_service import (
     CLOUD_NODE,
@@ -51,6 +52,7 @@ def lax(kubernetes_binaries: Binaries, tmp_path_factory: pytest.TempPathFactory)
     with ControlPlane(kubernetes_binaries, folder / "plane") as plane:
         install_crds_without_rules(plane)
         cluster = Cluster.of(plane)
+        install_metrics_api(plane, cluster)
         with (
             PlayedKubelet(plane) as kubelet,
             running_controller(folder, plane.kubeconfig, {"LEADER_ELECTION": "false"}) as controller,
@@ -157,6 +159,8 @@ def test_none_of_them_is_looked_at_again(lax, created):
 
 def test_a_good_service_that_is_edited_into_a_bad_one_goes_on_as_it_was(lax):
     helmet = lax.running(edge=SCALED)
+    [pod] = helmet.kubelet.pods(helmet.edge)
+    write_cpu(helmet.cluster, pod, "500m")  # an autoscaler that lacks its metric degrades the service, too
     children = helmet.children()
     assert len(children) == 5
     helmet.patch({"edgeWorker": {"hpa": {"maxReplicas": 0}}, "cloudWorker": {"template": {"spec": {"containers": []}}}})
@@ -216,11 +220,21 @@ def test_a_refused_template_is_tried_again_ever_more_rarely(lax):
     helmet = lax.service()
     helmet.create(service("helmet", edge=TEMPLATES["a volume that is not there"][0]))
     helmet.wait_for("EdgeReady", "Refused")
+    # All that happens to the service's children is another pass, in which the template is tried, too.
+    helmet.wait_for("CloudReady", "Ready")
+    wait_until(lambda: is_available(helmet), "the last news of the cloud worker")
     begun, before = time.monotonic(), lax.refusals()
     helmet.kubelet.play(helmet.cloud, ready)
     time.sleep(QUIET_S)
     assert lax.refusals() - before <= 3, time.monotonic() - begun
     helmet.kubectl("delete", "ji", "helmet")
+
+
+def is_available(helmet: WatchedService) -> bool:
+    """Return whether the cloud worker's Deployment says that its pod serves."""
+    found = helmet.cluster.get(f"/apis/apps/v1/namespaces/{helmet.namespace}/deployments/helmet-deployment-cloud")
+    said = found["status"]
+    return (said.get("observedGeneration"), said.get("availableReplicas")) == (found["metadata"]["generation"], 1)
 
 
 MODELS = {
@@ -256,8 +270,10 @@ GARBAGE: list[Any] = [
 @pytest.mark.parametrize("status", GARBAGE)
 def test_a_status_full_of_rubbish_is_written_anew(lax, status):
     helmet = lax.service()
+    helmet.kubelet.play(helmet.edge, creating)  # else Running may be what was said before the rubbish
     helmet.create(service("helmet"))
-    helmet.cluster.patch(f"{helmet.path}/status", MERGE, {"status": status})
+    assert helmet.cluster.patch(f"{helmet.path}/status", MERGE, {"status": status}).is_success
+    helmet.kubelet.play(helmet.edge, ready)
     helmet.wait_for_phase("Running")
     assert helmet.status()["conditions"][-1]["type"] == "Running"
     assert [item["type"] for item in helmet.status()["conditions"]].count("EdgeReady") == 1

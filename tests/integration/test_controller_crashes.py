@@ -27,6 +27,7 @@ def scene(control_plane: ControlPlane, namespace: str) -> Iterator[Scene]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.timeout(300)  # of twenty starts, each of which may take its time on a busy machine
 def test_a_controller_killed_twenty_times_in_a_storm_leaves_what_is_wanted(control_plane, scene, seed, tmp_path):
     dice = random.Random(seed)
     storm = Storm(scene, dice)

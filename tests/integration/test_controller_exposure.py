@@ -73,6 +73,7 @@ def test_an_edge_follows_the_way_in_which_the_cloud_worker_is_exposed(played_sit
     for node, address in (("aaa-1", "192.0.2.11"), ("aaa-2", "192.0.2.12")):
         give_address(played_site, node, address)
     helmet = played_site.running()
+    before = helmet.version()
     plain = f"helmet-cloud.{helmet.namespace}:5000"
     assert target(helmet) == plain
     assert service_names(helmet) == ["helmet-cloud", "helmet-cloud-pods"]
@@ -87,12 +88,12 @@ def test_an_edge_follows_the_way_in_which_the_cloud_worker_is_exposed(played_sit
     played_site.kubelet.register("aaa-1")
     give_address(played_site, "aaa-1", "192.0.2.11")
 
-    helmet.patch({"cloudWorker": {"expose": {"address": "192.0.2.99", "nodePort": 32001}}})
-    becomes(lambda: target(helmet), "192.0.2.99:32001", "the address and the port that were written")
+    helmet.patch({"cloudWorker": {"expose": {"address": "192.0.2.99", "nodePort": 30001}}})
+    becomes(lambda: target(helmet), "192.0.2.99:30001", "the address and the port that were written")
 
     helmet.patch({"cloudWorker": {"expose": {"type": "LoadBalancer", "address": None, "nodePort": None}}})
     helmet.wait_for("EdgeReady", "CloudAddressPending", "1 of 1 pod ready", "has given Service helmet-cloud an address")
-    assert target(helmet) == "192.0.2.99:32001"
+    assert target(helmet) == "192.0.2.99:30001"
     ingress = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.50"}]}}}
     patch(helmet, f"/api/v1/namespaces/{helmet.namespace}/services/helmet-cloud/status", ingress)
     becomes(lambda: target(helmet), "192.0.2.50:5000", "the address of the load balancer")
@@ -105,7 +106,7 @@ def test_an_edge_follows_the_way_in_which_the_cloud_worker_is_exposed(played_sit
     becomes(lambda: target(helmet), plain, "what was at first")
     becomes(lambda: service_names(helmet), ["helmet-cloud", "helmet-cloud-pods"], "the Services")
     helmet.wait_for_phase("Running")
-    assert "Failed" not in {status["conditions"][-1]["type"] for status in helmet.history("0") if status}
+    assert "Failed" not in {status["conditions"][-1]["type"] for status in helmet.history(before)}
     for node in ("aaa-1", "aaa-2"):
         played_site.kubelet.remove(node)
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/sedna-contr
 CHILDREN = ("deployments", "services", "horizontalpodautoscalers")
 CHILDREN_PER_SERVICE = 4  # two Deployments, two Services
 LONGEST_TAKE_OVER_S = 15.0
-LONGEST_HAND_OVER_S = 5.0
+LONG_LEASE = {"LEASE_DURATION_S": "30"}
+LONGEST_HAND_OVER_S = 20.0  # a lease that is not given up would be waited for longer
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,10 @@ class Pair:
 
     def child_writes(self, by: Replica) -> int:
         return sum(write.user == account(by.name) and write.resource in CHILDREN for write in self.writes())
+
+    def lease(self, time: str) -> datetime:
+        """Return one of the times in the Lease."""
+        return datetime.fromisoformat(self.scene.cluster.get(LEASE)["spec"][time])
 
     def writers(self) -> list[str]:
         """Return who wrote, in order; a name comes again when it wrote after the other had."""
@@ -87,9 +93,9 @@ def accounts(*names: str) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-def pair(plane: ControlPlane, tmp_path: Path) -> Iterator[Pair]:
-    """Two replicas that run, one of which leads."""
-    settings = {"POD_NAMESPACE": NAMESPACE, "REPORT_INTERVAL_S": "0"}
+def pair(request: pytest.FixtureRequest, plane: ControlPlane, tmp_path: Path) -> Iterator[Pair]:
+    """Two replicas that run, one of which leads; the parameter has settings of theirs."""
+    settings = {"POD_NAMESPACE": NAMESPACE, "REPORT_INTERVAL_S": "0", **getattr(request, "param", {})}
     cluster = Cluster.of(plane)
     namespace = plane.create_namespace()
     with ExitStack() as stack:
@@ -154,6 +160,7 @@ def reported(pair: Pair, name: str) -> list[str]:
     return [str(metric["value"]) for metric in service.get("status", {}).get("metrics", ())]
 
 
+@pytest.mark.parametrize("pair", [LONG_LEASE], ids=["long lease"], indirect=True)
 def test_a_leader_that_is_asked_to_go_hands_over_at_once(pair):
     Storm(pair.scene, random.Random(3)).begin(services=1)
     settle(pair)
@@ -166,6 +173,8 @@ def test_a_leader_that_is_asked_to_go_hands_over_at_once(pair):
     assert pair.writers() == ["first", "second"]
 
 
+@pytest.mark.parametrize("pair", [LONG_LEASE], ids=["long lease"], indirect=True)
+@pytest.mark.timeout(300)
 def test_a_leader_that_was_held_up_past_its_lease_writes_nothing_any_more(pair):
     storm = Storm(pair.scene, random.Random(4), deletes=False)
     storm.begin(services=5)
@@ -173,7 +182,7 @@ def test_a_leader_that_was_held_up_past_its_lease_writes_nothing_any_more(pair):
     seconds_until(lambda: pair.child_writes(pair.first), "the leader to write")
     pair.first.hold()
     storm.blow(10)
-    took = seconds_until(lambda: pair.child_writes(pair.second), "the standby to write", 30)
+    took = seconds_until(lambda: pair.child_writes(pair.second), "the standby to write", 60)
     print(f"take_over {took:.1f} s")
     storm.blow(10)  # news that wait in the connections of the first
     pair.first.let_go()
@@ -194,10 +203,12 @@ def test_the_standby_takes_over_from_a_leader_killed_in_a_storm(pair):
     storm.blow(15)
     seconds_until(lambda: pair.child_writes(pair.first), "the leader to write")
     pair.first.crash()
+    renewed = pair.lease("renewTime")
     pair.scene.create("jointinferenceservices", storm_service("after-the-crash"))
-    took = seconds_until(lambda: complete(pair, "after-the-crash"), "a service made after the crash", 30)
+    took = seconds_until(lambda: complete(pair, "after-the-crash"), "a service made after the crash", 60)
     print(f"take_over {took:.1f} s")
-    assert took < LONGEST_TAKE_OVER_S
+    # By the Lease: how long the work that was left takes depends on the machine.
+    assert (pair.lease("acquireTime") - renewed).total_seconds() < LONGEST_TAKE_OVER_S
     storm.blow(15)
     storm.calm_down()
     settle(pair)

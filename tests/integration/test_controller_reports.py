@@ -19,13 +19,12 @@ from tests.cluster.control_plane import ControlPlane
 from tests.integration.controller_process import ControllerProcess, running_controller, wait_until
 from tests.integration.played_kubelet import PlayedKubelet
 from tests.integration.service_on_cluster import Cluster, Object, install_crds
-from tests.integration.watched_service import WatchedService, metric_sum, service
+from tests.integration.watched_service import CLOUD_NODE, EDGE_NODE, WatchedService, metric_sum, service
 from workers.cloud.metrics import CloudMetrics
 from workers.cloud.report_relay import ReportRelay
 from workers.cloud.report_routes import report_routes
 
 INTERVAL_S = 1.0
-ANYWHERE = {"spec": {"nodeName": None}}
 
 
 class Counting:
@@ -58,19 +57,17 @@ class Counting:
         return WatchedService(self._control_plane, self.cluster, self._kubelet, self.namespace, name)
 
     def created(self, name: str, edges: int = 1) -> tuple[WatchedService, list[str]]:
-        """Return a new service, and the names of its edge pods, which wait for a scheduler and may count all the same."""
+        """Return a new service that runs, and the names of its edge pods."""
         found = self.service(name)
-        found.create(service(name, edge=ANYWHERE, cloud=ANYWHERE))
+        found.create(service(name))
         found.wait_for_pods(found.edge, 1)
         if edges > 1:
             found.kubectl("scale", f"deployment/{name}-deployment-edge", f"--replicas={edges}")
         pods = [pod["metadata"]["name"] for pod in found.wait_for_pods(found.edge, edges)]
-        wait_until(lambda: self.known_pods() >= edges, "the pods to be known")
-        found.wait(lambda status: status.get("edge", {}).get("ready") == f"0/{edges}", "the pods in the status")
+        found.wait_for_phase("Running")
+        # The controller counts the pods that it has seen: it knows all of them now, and a report of each counts.
+        found.wait(lambda status: status["edge"]["ready"] == f"{edges}/{edges}", "the pods in the status")
         return found, pods
-
-    def known_pods(self) -> float:
-        return metric_sum(self.controller, f'{names.CONTROLLER_WATCHED}{{resource="pods"')
 
     def reports(self, outcome: str) -> float:
         return metric_sum(self.controller, f'{names.CONTROLLER_REPORTS}{{outcome="{outcome}"')
@@ -107,6 +104,7 @@ def upstream_report(worker: str, namespace: str, inferences: int, hard: int) -> 
 def counting(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counting]:
     install_crds(control_plane)
     with PlayedKubelet(control_plane) as kubelet:
+        kubelet.register(EDGE_NODE, CLOUD_NODE)
         found = Counting(control_plane, kubelet, tmp_path_factory.mktemp("reports"))
         try:
             yield found
@@ -114,7 +112,9 @@ def counting(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFacto
         finally:
             found.stop()
             found.cluster.http.close()
-    control_plane.delete_namespace(found.namespace)
+            control_plane.delete_namespace(found.namespace)
+            for node in (EDGE_NODE, CLOUD_NODE):  # what is left of the pods goes with them
+                kubelet.remove(node)
 
 
 def totals(inferences: int, hard: int, ratio: str) -> list[Object]:
@@ -185,6 +185,8 @@ def test_a_controller_that_begins_anew_goes_on_where_it_ended_and_says_nothing_t
     before, reasons = helmet.version(), helmet.reasons()
     counting.stop()
     helmet.kubectl("delete", "pod", second)
+    helmet.wait_for_pods(helmet.edge, 2)
+    helmet.wait_until_played(helmet.edge)
     counting.start()
 
     helmet.wait(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -39,6 +40,9 @@ WINDOW_S: Final = 6
 SLEEPS_S: Final = 60.0  # the window, the autoscaler's first look, and a busy machine
 SOON_S: Final = 10.0
 REQUESTS: Final = {"resources": {"requests": {"cpu": "1"}}}
+
+# Of several waits, each of which may take its time on a busy machine.
+pytestmark = pytest.mark.timeout(300)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,11 @@ class Night:
         )
 
     def falls_asleep(self) -> float:
-        return seconds_until(lambda: self.replicas() == 0, "the last pod to go", SLEEPS_S)
+        """Let no request be inside until the last pod has gone, and return how long that took."""
+        self.worker.inside = 0
+        took_s = seconds_until(lambda: self.replicas() == 0, "the last pod to go", SLEEPS_S)
+        self.worker.inside = 1  # once it is woken it stays awake, however long a test waits for other things
+        return took_s
 
     def pod(self) -> Object:
         """Return the cloud worker's pod, with little to do."""
@@ -152,7 +160,6 @@ def night(plane: ControlPlane, kubelet: PlayedKubelet, tmp_path: Path) -> Iterat
                         "ACTIVATOR_PORT": str(PORTS[name]),
                         "ACTIVATOR_PORTS": "20",
                         "REPORT_INTERVAL_S": "0",
-                        "LEASE_DURATION_S": "4",
                     },
                 )
             )
@@ -163,6 +170,7 @@ def night(plane: ControlPlane, kubelet: PlayedKubelet, tmp_path: Path) -> Iterat
         watched = WatchedService(plane, cluster, kubelet, namespace, "helmet")
         watched.add_models()
         found = Night(plane, cluster, kubelet, first, second, watched, stack.enter_context(PlayedWorker(WORKER)))
+        found.worker.inside = 1  # until `falls_asleep`
         found.let_start(at_worker)
         hpa = {"minReplicas": 0, "maxReplicas": 3}
         document = service("helmet", cloud={"hpa": hpa, "container_fields": REQUESTS})
@@ -179,7 +187,7 @@ def night(plane: ControlPlane, kubelet: PlayedKubelet, tmp_path: Path) -> Iterat
 def test_idle_it_has_no_pod_a_request_brings_one_back_and_the_autoscaler_goes_on(night: Night) -> None:
     watched = night.watched
     assert night.leads_to() is None
-    assert night.falls_asleep() >= WINDOW_S - 2
+    assert night.falls_asleep() >= WINDOW_S
     assert night.marks() == {ASLEEP_SINCE}
     watched.wait_for("CloudReady", "Asleep", "the first hard frame wakes it")
     seconds_until(lambda: night.hpa("ScalingActive") == ("False", "ScalingDisabled"), "the autoscaler to rest", 30)
@@ -200,7 +208,7 @@ def test_idle_it_has_no_pod_a_request_brings_one_back_and_the_autoscaler_goes_on
     assert night.replicas() == 0
     answer = night.ask()
     assert says_asleep(answer.status_code, answer.content)
-    assert seconds_until(lambda: night.replicas() == 1, "a pod to be asked for", SOON_S) < 2
+    seconds_until(lambda: night.replicas() == 1, "a pod to be asked for", SOON_S)
     assert night.marks() == {WOKEN_AT}
     watched.wait_for("CloudReady", "Waking", "woken at")
     assert watched.status()["phase"] == "Running"
@@ -229,18 +237,23 @@ def test_idle_it_has_no_pod_a_request_brings_one_back_and_the_autoscaler_goes_on
 
 
 def test_requests_keep_it_and_without_a_word_from_it_it_stays(night: Night) -> None:
+    night.worker.inside = 0
     begun = night.worker.reads
     seconds_until(lambda: night.worker.reads > begun, "the counters to be read", SOON_S)
+    asked_last = 0.0
     for turn in range(WINDOW_S):  # each look is two seconds after the one before
+        asked_last = time.monotonic()
         night.worker.done = turn + 1
         begun = night.worker.reads
         seconds_until(lambda begun=begun: night.worker.reads > begun, "the next look", SOON_S)
     assert night.replicas() == 1
-    assert night.falls_asleep() >= WINDOW_S - 3
+    night.falls_asleep()
+    assert time.monotonic() - asked_last >= WINDOW_S
 
 
 def test_a_report_of_hard_frames_wakes_it_through_the_controller_or_who_stands_in(night: Night) -> None:
     edge = night.kubelet.pods(night.watched.edge)[0]["metadata"]["name"]
+    night.worker.inside = 0
 
     def report(port: int, frames: int, hard: int) -> None:
         counts = {"inferenceNumber": frames, "hardExampleNumber": hard}
@@ -280,7 +293,8 @@ def test_whoever_takes_over_stands_in_and_a_controller_that_was_away_goes_on_whe
     night.first.crash()
     seconds_until(lambda: night.stands_in(night.second), "the other one to stand in", 30)
     assert night.replicas() == 0
-    assert says_asleep(night.ask().status_code, night.ask().content)
+    answer = night.ask()  # which wakes it: a second one may find nobody who stands in any more
+    assert says_asleep(answer.status_code, answer.content)
     seconds_until(lambda: night.replicas() == 1, "the other one to wake it", SOON_S)
     night.pod()
     seconds_until(lambda: night.leads_to() is None, "the slice to go", SOON_S)
@@ -293,11 +307,13 @@ def test_whoever_takes_over_stands_in_and_a_controller_that_was_away_goes_on_whe
     night.first.start()
     seconds_until(lambda: night.stands_in(night.first), "it to stand in again", 40)
     assert night.replicas() == 0
+    night.let_start(not_yet)
     night.ask()
     seconds_until(lambda: night.replicas() == 1, "it to be woken", SOON_S)
 
     # It dies in the middle of the cold start, and the pod is ready before another one looks.
     night.first.crash()
+    night.let_start(at_worker)
     night.pod()
     wait_until(lambda: night.deployment()["status"].get("readyReplicas") == 1, "the pod to be ready")
     assert night.leads_to() is not None

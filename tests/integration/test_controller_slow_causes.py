@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -55,7 +55,7 @@ CASES = {
         creating,
         events=tuple(("FailedMount", message) for message in HOST_PATH),
         earliest_s=4,
-        latest_s=12,
+        latest_s=15,
     ),
     "a directory that an edge node lacks, whose events never come": Slow(
         "VolumeMissing",
@@ -69,7 +69,7 @@ CASES = {
         creating,
         events=(("FailedCreatePodSandBox", SANDBOX),),
         earliest_s=4,
-        latest_s=12,
+        latest_s=15,
     ),
     "a scheduler that is not there": Slow(
         "Unschedulable",
@@ -99,16 +99,17 @@ CASES = {
 
 @dataclass(frozen=True)
 class Begun:
-    """A service, and when its fault began: about when its pod was made."""
+    """A service, when its fault began, about when its pod was made, and when its node had told all of it."""
 
     service: WatchedService
     at: datetime
+    told_at: datetime
 
 
 @pytest.fixture(scope="module")
 def begun(played_site: PlayedSite) -> dict[str, Begun]:
     started = {title: start(played_site, case) for title, case in CASES.items()}
-    return {title: Begun(helmet, first_pod(helmet, CASES[title])) for title, helmet in started.items()}
+    return {title: first_pod(helmet, CASES[title]) for title, helmet in started.items()}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -143,13 +144,13 @@ def start(site: PlayedSite, case: Slow) -> WatchedService:
     return helmet
 
 
-def first_pod(helmet: WatchedService, case: Slow) -> datetime:
+def first_pod(helmet: WatchedService, case: Slow) -> Begun:
     [pod] = helmet.wait_for_pods(helmet.edge, 1)
     for reason, message in case.events:
         helmet.kubelet.tell(pod, reason, message)
     made = moment(pod, "metadata", "creationTimestamp")
     assert made is not None
-    return made
+    return Begun(helmet, made, datetime.now(UTC) if case.events else made)
 
 
 @pytest.mark.parametrize("title", CASES)
@@ -158,9 +159,11 @@ def test_silence_is_taken_for_a_cause_in_time(title, begun):
     helmet.wait_for(case.kind, case.reason, *case.words, seconds=60)
     told = moment(helmet.wait_for_event(case.reason), "firstTimestamp")
     assert told is not None
-    took_s = (told - begun[title].at).total_seconds()
+    took_s, since_told_s = ((told - since).total_seconds() for since in (begun[title].at, begun[title].told_at))
     print(f"{title}: {took_s:.0f} s")
-    assert case.earliest_s <= took_s <= case.latest_s
+    assert took_s >= case.earliest_s
+    # A pod that waits longer than 5 s before its node tells is asked about in vain, and again 10 s later.
+    assert since_told_s <= case.latest_s
     assert helmet.status()["conditions"][-1]["type"] == case.current
     assert helmet.reasons().count(case.reason) == 1
 
@@ -183,14 +186,18 @@ def test_it_clears_by_itself(title, begun):
 def test_readiness_that_stays_away_becomes_a_failure_after_20_s(lost):
     helmet = lost
     helmet.wait_for_phase("Failed", seconds=30)
+    [pod] = helmet.kubelet.pods(helmet.edge)
     said = condition_of(helmet.status(), "EdgeReady")
     assert said["reason"] == "NotReady"
     assert "container little-model runs and is not ready: Readiness probe failed: HTTP probe failed" in said["message"]
     events = {event["reason"]: moment(event, "firstTimestamp") for event in helmet.events()}
     failed = moment(helmet.status()["conditions"][-1], "lastTransitionTime")
+    since = moment(condition_of(pod["status"], "Ready"), "lastTransitionTime")
     assert failed is not None
+    assert since is not None
     assert events["NotReady"] is not None
-    assert 18 <= (failed - events["NotReady"]).total_seconds() <= 22  # and the event came at once
+    assert (events["NotReady"] - since).total_seconds() < 20
+    assert 20 <= (failed - since).total_seconds() <= 30
     helmet.kubelet.play(helmet.edge, ready)
     helmet.wait_for_phase("Running")
     helmet.wait_for_event("Ready", count=3)
@@ -218,6 +225,6 @@ def test_a_node_that_went_silent_leaves_the_edge_unknown_until_it_is_back(played
     told, since = moment(event, "firstTimestamp"), moment(down, "lastTransitionTime")
     assert told is not None
     assert since is not None
-    assert (told - since).total_seconds() <= 5
+    assert (told - since).total_seconds() <= 15
     played_site.kubelet.set_ready(DEAD_NODE, "True", "KubeletReady", "kubelet is posting ready status")
     helmet.wait_for_phase("Running")

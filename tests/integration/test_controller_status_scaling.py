@@ -59,7 +59,8 @@ def test_the_autoscaler_scales_up_reaches_its_limit_and_loses_its_metric(played_
     helmet.wait_for("EdgeScaling", "MetricUnavailable", *words, seconds=60)  # one missed look would not be told
     assert (helmet.status()["phase"], helmet.status()["conditions"][-1]["type"]) == ("Degraded", "Running")
     for pod in (first, second):
-        write_cpu(helmet.cluster, pod, "900m")
+        # So much that one sample alone, which an autoscaler may read between the two, wants more pods as well.
+        write_cpu(helmet.cluster, pod, "2000m")
     helmet.wait_for("EdgeScaling", "AtLimit")
     helmet.wait_for_phase("Running")
     helmet.wait_for_event("AtLimit", count=2)
@@ -109,8 +110,9 @@ def test_a_new_service_is_never_called_failed_on_its_way(played_site):
 def test_a_scale_by_hand_from_one_to_two_and_back(played_site):
     helmet = played_site.running()
     before = helmet.version()
-    helmet.kubelet.play(helmet.edge, unready)
+    # In this order, as the pod that is there shall never be unready.
     helmet.kubelet.play(helmet.edge, ready, pod=helmet.kubelet.pods(helmet.edge)[0]["metadata"]["name"])
+    helmet.kubelet.play(helmet.edge, unready)
     scale(helmet, 2)
     helmet.wait_for("EdgeReady", "Ready", "1 of 2 pods ready")
     helmet.kubelet.play(helmet.edge, ready)

@@ -95,12 +95,12 @@ def test_the_service_goes_from_any_type_to_any_other_and_keeps_its_address(first
         assert without_ports(normalise(live)) == without_ports(fresh[name]), name
         numbers = [port.get("nodePort") for port in spec["ports"]]
         assert (numbers == [None]) is (name in {"absent", "ClusterIP", "Address"}), (name, numbers)
-        assert name != "chosen" or numbers == [31999]
+        assert name != "chosen" or numbers == [30083]
 
 
 def front(children: Children, name: str) -> Child:
     """Return the wanted Service in front of the pods for an exposure."""
-    fields = chosen_port(31999) if name == "chosen" else EXPOSURES[name]
+    fields = chosen_port(30083) if name == "chosen" else EXPOSURES[name]
     return child(changed(children, "cloudWorker", **fields), ChildKind.SERVICE, Role.CLOUD)
 
 
@@ -118,11 +118,11 @@ def without_ports(service: Object) -> Object:
 
 
 def test_a_chosen_node_port_can_be_changed_and_let_go(first: Children) -> None:
-    for number in (31998, 31997):
+    for number in (30082, 30081):
         wanted = child(changed(first, "cloudWorker", **chosen_port(number)), ChildKind.SERVICE, Role.CLOUD)
         assert applied(first, wanted)["spec"]["ports"][0]["nodePort"] == number
     let_go = applied(first, front(first, "NodePort"))
-    assert let_go["spec"]["ports"][0]["nodePort"] == 31997, "a port that edges use is not changed without need"
+    assert let_go["spec"]["ports"][0]["nodePort"] == 30081, "a port that edges use is not changed without need"
 
 
 def test_the_list_of_pods_has_no_address_and_waits_for_readiness(first: Children) -> None:

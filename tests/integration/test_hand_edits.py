@@ -210,7 +210,7 @@ SERVICE: dict[str, Edit] = {
         {
             "spec": {
                 "type": "NodePort",
-                "ports": [{"name": "tcp-0", "port": 5000, "targetPort": 5000, "nodePort": 30123}],
+                "ports": [{"name": "tcp-0", "port": 5000, "targetPort": 5000, "nodePort": 30080}],
             }
         }
     ),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import platform
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -85,7 +87,7 @@ class Run:
     moments: list[Moment] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     difference: str = ""
-    unclear: bool = False  # something may or may not have been forgotten at a step
+    unclear: bool = False  # something may or may not have been forgotten, or news of a pod not seen, at a step
     let_go_at: float = 0.0
     moves: int = 0  # steps that changed the replicas
     values: int = 0  # steps whose values were compared too
@@ -176,6 +178,7 @@ class Play:
         self._steps = steps
         self._gate = asyncio.Semaphore(CONNECTIONS)
         self._pictures = Pictures(self._send)
+        self._shown: dict[str, tuple[int, float]] = {}  # the version of each pod that a watch has shown last, and when
         self._http: httpx.AsyncClient
 
     async def play(self) -> None:
@@ -187,15 +190,31 @@ class Play:
             verify=ssl.create_default_context(cafile=self._plane.layout.authority),
             trust_env=False,
             timeout=PATIENCE_S,
-            limits=httpx.Limits(max_connections=CONNECTIONS),
+            limits=httpx.Limits(max_connections=CONNECTIONS + 1),  # one is the watch's
         ) as self._http:
             template.close()
             await asyncio.wait_for(self._apis_served(), PATIENCE_S)
             await asyncio.gather(*(self._prepare(run) for run in self._runs))
+            watching = asyncio.create_task(self._watch_pods())
             begin = time.monotonic()
             places = (begin + STEP_S * place / len(self._runs) for place in range(len(self._runs)))
             await asyncio.gather(*(self._series(run, place) for run, place in zip(self._runs, places, strict=True)))
             await self._send("DELETE", HPAS)
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+    async def _watch_pods(self) -> None:
+        """See the pods when the controller should: a machine that is too busy for that makes a step unclear."""
+        async with self._http.stream("GET", PODS, params={"watch": "true"}, timeout=None) as reply:
+            async for line in reply.aiter_lines():
+                metadata = json.loads(line)["object"]["metadata"]
+                self._shown[metadata["name"]] = (int(metadata["resourceVersion"]), time.monotonic())
+
+    def _has_shown(self, versions: Mapping[str, int], by: float) -> bool:
+        """Return whether the watch had shown these versions of pods by then."""
+        shown = [(version, *self._shown.get(name, (0, by))) for name, version in versions.items()]
+        return all(found >= version and at <= by for version, found, at in shown)
 
     async def _apis_served(self) -> None:
         for group, version in GROUPS.items():
@@ -227,11 +246,12 @@ class Play:
         for _ in range(self._steps):
             await self._look(run)
             now = time.time()
-            for pod in run.made.change_pods(now):
-                await self._write_pod(pod)
+            written = {pod.name: await self._write_pod(pod) for pod in run.made.change_pods(now)}
+            written_at = time.monotonic()
             await self._lag(run.made)
             readings, run.point.answers = run.made.read(now)
             await asyncio.sleep(run.next_step(time.monotonic() + SETTLE_S) - time.monotonic())
+            run.unclear = run.unclear or not self._has_shown(written, written_at + SETTLE_S / 2)
             run.let_go_at = run.point.let_go()
             run.decide(run.let_go_at, readings)
         await self._look(run)
@@ -271,8 +291,10 @@ class Play:
     async def _write_there(self, made: RandomAutoscaler) -> None:
         await self._send("PATCH", f"{DEPLOYMENTS}/{made.name}/status", {"status": {"replicas": made.there}})
 
-    async def _write_pod(self, pod: Pod) -> None:
-        await self._send("PATCH", f"{PODS}/{pod.name}/status", {"status": status_of(pod)})
+    async def _write_pod(self, pod: Pod) -> int:
+        """Write the pod's status and return its new version."""
+        answer = await self._send("PATCH", f"{PODS}/{pod.name}/status", {"status": status_of(pod)})
+        return int(answer["metadata"]["resourceVersion"])
 
     async def _send(self, method: str, path: str, body: Object | None = None) -> Object:
         headers = {"Content-Type": "application/merge-patch+json"} if method == "PATCH" else {}

@@ -45,6 +45,9 @@ CONCURRENCY = {
 AT_ONCE = {"scaleDown": {"stabilizationWindowSeconds": 0}}
 SCALED = {"hpa": {"maxReplicas": 8, "metrics": [CONCURRENCY], "behavior": AT_ONCE}}
 
+# Of several waits, each of which may take its time on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 
 def own_address() -> str | None:
     """Return an address of this machine at which an endpoint may be; None where there is loopback only."""
@@ -159,7 +162,7 @@ def helmet(site: PlayedSite, workers: PlayedWorkers) -> Iterator[WatchedService]
     found.wait_for_pods(found.cloud, 1)
     yield found
     found.kubectl("delete", "ji", "helmet")
-    found.wait_for_pods(found.cloud, 0)
+    found.wait_for_pods(found.cloud, 0, 120)  # a new plane's collector looks for new kinds every 30 s
     workers.keep([])
 
 
@@ -188,9 +191,12 @@ def test_everybody_finds_it_and_reads_values(api, controllers, helmet, workers):
         f"{ROOT}/namespaces/{helmet.namespace}/pods/{name}/{names.SIGNAL_RPS}",
         f"{ROOT.replace('v1beta2', 'v1beta1')}/namespaces/{helmet.namespace}/pods/*/{names.SIGNAL_RPS}",
     ):
+        wait_until(lambda path=path: api.status(path) == 200, f"a value at {path}")
+        asked_at = time.time()
         [item] = api.get(path)["items"]
         assert item["describedObject"]["name"] == name
-        assert time.time() - datetime.fromisoformat(item["timestamp"]).timestamp() < 6
+        taken_at = datetime.fromisoformat(item["timestamp"]).timestamp()
+        assert asked_at - taken_at <= 6  # a value serves for 5 s, and its time is cut to seconds
     assert api.status(f"{ROOT}/namespaces/{helmet.namespace}/pods/*/{names.SIGNAL_RPS}?labelSelector=a=b") == 404
     for metric in EDGE_METRICS:
         assert api.status(f"{ROOT}/namespaces/{helmet.namespace}/pods/*/{metric}") == 404
@@ -204,18 +210,26 @@ def test_the_autoscaler_makes_as_many_pods_as_the_load_wants_and_holds_them_with
     wait_until(lambda: condition(helmet, "ScalingActive").get("status") == "True", "an autoscaler that works", 60)
     workers.put_load(4.95)
     begun = time.monotonic()
-    helmet.wait_for_pods(helmet.cloud, 5, 60)
+    helmet.wait_for_pods(helmet.cloud, 5, 120)
     print(f"five_pods {time.monotonic() - begun:.1f} s")
     time.sleep(12)  # two looks of the autoscaler
     assert len(helmet.kubelet.pods(helmet.cloud)) == 5
     wait_until(lambda: len(api.values(helmet.namespace)) == 5, "values of all pods")
 
     workers.kill()
-    begun = time.monotonic()
-    wait_until(lambda: api.values(helmet.namespace) == {}, "values to be absent", 8)
-    took = time.monotonic() - begun
-    print(f"absent_after {took:.1f} s")
-    assert took < 7
+    begun = served_at = time.monotonic()
+
+    def are_absent() -> bool:
+        nonlocal served_at
+        asked_at = time.monotonic()
+        if api.values(helmet.namespace) == {}:
+            return True
+        served_at = asked_at
+        return False
+
+    wait_until(are_absent, "values to be absent", 15)
+    assert served_at - begun <= 6, "asked later than that, a value of before is too old"
+    print(f"absent_after {time.monotonic() - begun:.1f} s")
     wait_until(lambda: condition(helmet, "ScalingActive").get("reason") == "FailedGetPodsMetric", "the condition", 30)
     assert names.SIGNAL_CONCURRENCY in condition(helmet, "ScalingActive")["message"]
     time.sleep(6)
@@ -257,7 +271,7 @@ def slow(worker: PlayedWorker) -> Callable[[BaseHTTPRequestHandler], None]:
 )
 def test_a_worker_that_lies_loses_its_own_value_only(api, controllers, helmet, workers, lie):
     workers.put_load(1.9)
-    pods = helmet.wait_for_pods(helmet.cloud, 2, 60)
+    pods = helmet.wait_for_pods(helmet.cloud, 2, 120)
     wait_until(lambda: len(api.values(helmet.namespace)) == 2, "two values")
     liar = workers.of(pods[0])
     liar.behave = lie(liar)
@@ -382,10 +396,10 @@ def test_where_somebody_else_serves_the_group_ours_is_withdrawn_until_that_one_i
     assert api.cluster.get(V1)["spec"]["service"] == adapter
     assert foreign["metadata"]["uid"] == api.cluster.get(V1)["metadata"]["uid"]
     leader = next(one for one in controllers if one.leads())
+    state = 'sedna_controller_metrics_api{state="foreign"}'
+    seconds_until(lambda: leader.metric(state) == 1, "it to be told")  # which it is after ours is withdrawn
     said = [line for line in leader.log().splitlines() if "monitoring/prometheus-adapter" in line]
     assert len(said) == 1
-    page = httpx.get(f"http://127.0.0.1:{leader.port}/metrics", trust_env=False).text
-    assert 'sedna_controller_metrics_api{state="foreign"} 1.0' in page
     api.cluster.http.delete(V1)
     seconds_until(lambda: api.status(V2) == 200 and api.serves(), "ours to be back", 40)
 

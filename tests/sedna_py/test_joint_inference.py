@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sedna_py.class_factory import ClassFactory, ClassType
-from sedna_py.client.local_controller import InferenceCounts
+from sedna_py.client.local_controller import InferenceCounts, LocalControllerReporter
 from sedna_py.errors import FilterError, ModelError, SettingsError
 from sedna_py.joint_inference import JointInference
 from sedna_py.protocol import npy
@@ -301,9 +301,13 @@ def test_attributes_of_the_job(start):
     assert (bare.worker_name, bare.namespace) == ("sedna", "sedna")
 
 
-def test_counts_are_reported_to_the_local_controller(start, loopback):
+def test_counts_are_reported_to_the_local_controller(start, loopback, monkeypatch):
+    # The only report has no time-out that a busy machine could reach.
+    monkeypatch.setitem(LocalControllerReporter.__init__.__kwdefaults__, "timeout_s", 20.0)
     job = start(LC_SERVER=loopback.url, LC_PERIOD=3600, WORKER_NAME="edgeworker-1", NAMESPACE="factory")
     job.inference(FRAME)
+    run = job._loop.run
+    monkeypatch.setattr(job._loop, "run", lambda coroutine, timeout_s: run(coroutine, timeout_s=20.0))
     job.close()
     request = loopback.received[-1]
     report = json.loads(request.body)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final, Self
 
 from sedna_py.errors import SednaError
-from workers.cloud.service_time import ServiceTime
+from sedna_py.service_time import ServiceTime
 from workers.cloud.waiting_line import WaitingLine
 from workers.load_meter import LoadMeter
 

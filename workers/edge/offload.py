@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Protocol
 
 from sedna_py.client.background_loop import BackgroundLoop
 from sedna_py.client.cloud_client import CloudReply
 from sedna_py.client.failures import CloudFailure
-from sedna_py.client.offload_window import START, OffloadWindow
+from sedna_py.client.offload_window import START, TOO_MUCH, OffloadWindow
 from sedna_py.client.route import Route, RouteFigures
 from sedna_py.client.send_cap import NOT_LET_GO
 from sedna_py.errors import CloudUnavailable, SednaError
@@ -30,7 +33,6 @@ PROBE_AFTER_S = 5.0  # live frames look whether the cloud is back; stored ones o
 
 Answered = Callable[[CloudAnswer], None]
 Begun = Callable[[], None]
-TOO_MUCH = frozenset({OffloadCause.DEADLINE_EXCEEDED, OffloadCause.OVERLOADED})
 NOTHING_SENT = NOT_LET_GO | {OffloadCause.CIRCUIT_OPEN, OffloadCause.CONNECT_FAILED, OffloadCause.QUEUE_FULL}
 NOT_ASKED = frozenset({OffloadCause.CIRCUIT_OPEN, OffloadCause.CLOUD_ASLEEP})  # where the client itself refuses
 
@@ -71,17 +73,38 @@ class OffloadOptions:
     start: int = START  # places before the cloud has shown how fast it is
 
 
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A hard frame on its way; times are of one monotonic clock."""
+
+    frame: SourceFrame
+    started: float
+    due: float
+    answered: Answered
+    begun: float = 0.0  # when its turn came
+    expires: asyncio.TimerHandle | None = None
+    request: asyncio.Task[CloudAnswer] | None = None  # which keeps the deadline itself
+
+
 class Offloader:
-    """Bounded and concurrent: one thread with an event loop for the requests, one for encoding."""
+    """Bounded and concurrent: one thread with an event loop for the requests, one for encoding.
+
+    All that is known of frames on their way is the loop's. It hands a frame whose turn has come to the encoder, gets its body
+    back, and sends it: a task is made for the request alone, as each costs as much as a good part of a light model.
+    """
 
     def __init__(self, cloud: Cloud, packer: Packer, options: OffloadOptions) -> None:
         self._cloud = cloud
         self.packer = packer
         self._options = options
         self._window = OffloadWindow(options.in_flight + options.waiting, options.start)
-        self._requests = asyncio.Semaphore(options.in_flight)
-        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self._jobs: set[_Job] = set()
+        self._under_way = 0  # of them; no more than `in_flight`
+        self._line: deque[_Job] = deque()
+        self._to_encode: SimpleQueue[_Job | None] = SimpleQueue()
         self._loop = BackgroundLoop("offload")
+        self._encoder = threading.Thread(target=self._encode, name="encoder", daemon=True)
+        self._encoder.start()
         self._room = threading.Condition()
         self._closing = False
         self._told_size = False
@@ -102,20 +125,10 @@ class Offloader:
             return
         begun()
         try:
-            asked = self._loop.submit(self._ask(frame, started + self._options.deadline_s))
+            self._loop.call_soon(self._take_in, _Job(frame, started, started + self._options.deadline_s, answered))
         except SednaError:  # closed since it was looked at
             self._leave()
             answered(CloudAnswer(None, OffloadCause.SHUTDOWN))
-            return
-
-        def ended(asked: Future[CloudAnswer]) -> None:
-            answer = _outcome(f"frame {frame.number}", asked)
-            self._learn(answer, started)
-            self._leave()
-            answered(answer)
-
-        # Not by the coroutine itself: one that is cancelled before its first step runs no line of its own.
-        asked.add_done_callback(ended)
 
     def has_spare(self) -> bool:
         """Whether a stored picture may go now: live frames keep a place at least, and are the ones that try a broken circuit.
@@ -170,7 +183,10 @@ class Offloader:
             LOG.warning("the connections to the cloud did not close: %s: %s", type(error).__name__, error)
         finally:
             self._loop.close()
-            self._encoder.shutdown(wait=True, cancel_futures=True)
+            self._to_encode.put(None)
+            self._encoder.join()
+            for job in tuple(self._jobs):  # what had no request to be cancelled
+                self._finish(job, CloudAnswer(None, OffloadCause.SHUTDOWN))
 
     def _refusal(self) -> OffloadCause | None:
         if self._closing:
@@ -184,44 +200,77 @@ class Offloader:
             self.pending += 1
         return None
 
-    def _learn(self, answer: CloudAnswer, started: float) -> None:
+    def _take_in(self, job: _Job) -> None:
+        job.expires = asyncio.get_running_loop().call_at(job.due, self._expire, job)
+        self._jobs.add(job)
+        self._line.append(job)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin with as many frames as may be under way."""
+        while self._line and self._under_way < self._options.in_flight:
+            self._under_way += 1
+            job = self._line.popleft()
+            job.begun = now = time.monotonic()
+            if self._cloud.cap_is_full():  # asked before encoding, too
+                self.packer.failed(OffloadCause.OVER_CAP, now, now)
+                self._end(job, CloudAnswer(None, OffloadCause.OVER_CAP))
+            else:
+                self._to_encode.put(job)
+
+    def _expire(self, job: _Job) -> None:
+        """Give up a frame that still waits for its turn or for its body."""
+        late = CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED)
+        if not job.begun:
+            self._line.remove(job)
+            self._finish(job, late)
+        elif job.request is None:
+            self._end(job, late)
+
+    def _encode(self) -> None:
+        """Encode one frame after the other, until there is a None (the encoder's thread)."""
+        while (job := self._to_encode.get()) is not None:
+            packed: Packed | None = None
+            try:
+                packed = self.packer.pack(job.frame.picture)
+            except Exception as error:  # noqa: BLE001 - whatever the codec raises, the frame keeps the edge's answer
+                LOG.warning("frame %d cannot be encoded: %s", job.frame.number, error)
+            with contextlib.suppress(SednaError):  # closed: `close` answers it
+                self._loop.call_soon(self._encoded, job, packed)
+
+    def _encoded(self, job: _Job, packed: Packed | None) -> None:
+        if job not in self._jobs:
+            return
+        now = time.monotonic()
+        encode_ms = (now - job.begun) * 1000
+        if packed is None:
+            self._end(job, CloudAnswer(None, OffloadCause.ENCODE_FAILED))
+        elif now >= job.due:
+            self._end(job, CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED, 0, encode_ms, packed=packed))
+        else:
+            job.request = asyncio.get_running_loop().create_task(self._send(job.frame, packed, job.due, encode_ms))
+            job.request.add_done_callback(lambda asked: self._end(job, _outcome(f"frame {job.frame.number}", asked)))
+
+    def _end(self, job: _Job, answer: CloudAnswer) -> None:
+        self._under_way -= 1
+        self._finish(job, answer)
+        self._go_on()
+
+    def _finish(self, job: _Job, answer: CloudAnswer) -> None:
+        try:
+            self._jobs.remove(job)
+        except KeyError:  # `close` gave it up
+            return
+        if job.expires is not None:
+            job.expires.cancel()
         now = time.monotonic()
         with self._room:
             if answer.cause is None:
-                self._window.answered(now - started, self._options.deadline_s)
+                self._window.answered(now - job.started, self._options.deadline_s)
             elif answer.cause in TOO_MUCH:
-                self._window.missed(started, now)
-
-    async def _ask(self, frame: SourceFrame, due: float) -> CloudAnswer:
-        try:
-            async with asyncio.timeout(due - time.monotonic()):
-                await self._requests.acquire()
-        except TimeoutError:
-            return CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED)
-        try:
-            return await self._encode_and_send(frame, due)
-        finally:
-            self._requests.release()
-
-    async def _encode_and_send(self, frame: SourceFrame, due: float) -> CloudAnswer:
-        begun = time.monotonic()
-        if self._cloud.cap_is_full():  # asked before encoding, too
-            self.packer.failed(OffloadCause.OVER_CAP, begun, begun)
-            return CloudAnswer(None, OffloadCause.OVER_CAP)
-        try:
-            async with asyncio.timeout(due - begun):
-                packed = await asyncio.get_running_loop().run_in_executor(
-                    self._encoder, self.packer.pack, frame.picture
-                )
-        except TimeoutError:
-            return CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED)
-        except Exception as error:  # noqa: BLE001 - whatever the codec raises, the frame keeps the edge's answer
-            LOG.warning("frame %d cannot be encoded: %s", frame.number, error)
-            return CloudAnswer(None, OffloadCause.ENCODE_FAILED)
-        encode_ms = (time.monotonic() - begun) * 1000
-        if time.monotonic() >= due:
-            return CloudAnswer(None, OffloadCause.DEADLINE_EXCEEDED, 0, encode_ms, packed=packed)
-        return await self._send(frame, packed, due, encode_ms)
+                self._window.missed(job.started, now)
+            self._leave()
+        job.answered(answer)
 
     async def _send(self, frame: SourceFrame, packed: Packed, due: float, encode_ms: float) -> CloudAnswer:
         started = time.monotonic()
@@ -261,7 +310,7 @@ class Offloader:
             self._room.notify()
 
 
-def _outcome(what: str, asked: Future[CloudAnswer]) -> CloudAnswer:
+def _outcome(what: str, asked: Future[CloudAnswer] | asyncio.Task[CloudAnswer]) -> CloudAnswer:
     if asked.cancelled():
         return CloudAnswer(None, OffloadCause.SHUTDOWN)
     if (error := asked.exception()) is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from sedna_py.api.hpa import Behavior, Hpa, MetricSpec, MetricTarget, ScalingRules
-from sedna_py.autoscaling.hpa_rule.quantities import milli, ratio
+from sedna_py.autoscaling.quantity import milli, ratio
 
 CPU: Final = "cpu"
 _DEFAULT_CPU_PERCENT: Final = 80

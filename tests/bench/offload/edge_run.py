@@ -11,13 +11,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from sedna_py.decision_log import DecisionRecord, read_records
 from sedna_py.decision_log import Path as AnswerPath
-from sedna_py.load_test.processes import rss_bytes
+from sedna_py.load_test.processes import cpu_seconds, rss_bytes
+from sedna_py.local.compare_service import core_count
 from tests.bench.pairs import ROOT, Pair
 
 WARM_S: Final = 2.0  # after the first answer: the window to the cloud opens, the memory fills
@@ -34,7 +35,10 @@ SOME_HARD: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class EdgeRun:
-    """Rates per second, milliseconds, bytes; `edge_p99` is from capture until the little model's answer."""
+    """Rates per second, milliseconds, bytes; `edge_p99` is from capture until the little model's answer.
+
+    `others_share` is what the processes that play the rest of the world took of this machine's processors, from 0 to 1.
+    """
 
     frames: float
     offloaded: float  # frames/s that the cloud answered
@@ -45,6 +49,12 @@ class EdgeRun:
     unanswered: int  # frames without exactly one closing record, or without cause though not the cloud's
     rss_begin: int
     rss_end: int
+    others_share: float = 0.0
+
+    @property
+    def frames_alone(self) -> float:
+        """What `frames` would be if the edge had the others' share, too: of a run that is limited by the processors."""
+        return self.frames / (1 - self.others_share)
 
 
 def cloud_at(port: int, hard: Mapping[str, str] = SOME_HARD, **settings: str) -> dict[str, str]:
@@ -53,9 +63,18 @@ def cloud_at(port: int, hard: Mapping[str, str] = SOME_HARD, **settings: str) ->
 
 
 def run_edge(
-    pair: Pair, environment: Mapping[str, str], seconds: float, *, prefix: Sequence[str] = (), pace: float = 0.0
+    pair: Pair,
+    environment: Mapping[str, str],
+    seconds: float,
+    *,
+    prefix: Sequence[str] = (),
+    pace: float = 0.0,
+    others: Sequence[int] = (),
 ) -> EdgeRun:
-    """Run `python -m workers.edge` on the clip, over and over: as fast as it goes, or with `pace` frames/s as a camera."""
+    """Run `python -m workers.edge` on the clip, over and over: as fast as it goes, or with `pace` frames/s as a camera.
+
+    `others`: ids of the processes that play the rest of the world.
+    """
     with tempfile.TemporaryDirectory(prefix="sedna-bench-") as folder:
         log = Path(folder) / "decisions.jsonl"
         variables = {
@@ -74,18 +93,18 @@ def run_edge(
         try:
             _wait_for_a_line(log, process)
             time.sleep(WARM_S)
-            begun = time.time()
+            begun, used = time.time(), _used(others)
             memory = []
             for _ in range(SAMPLES):
                 memory.append(rss_bytes(process.pid) or 0)
                 time.sleep(seconds / SAMPLES)
-            ended = time.time()
+            ended, used = time.time(), _used(others) - used
         finally:
             process.terminate()
             process.wait(END_S)
         with log.open(encoding="utf-8") as lines:
             records = list(read_records(lines))
-    return figures(records, begun, ended, memory)
+    return replace(figures(records, begun, ended, memory), others_share=used / (ended - begun) / core_count())
 
 
 def figures(records: Sequence[DecisionRecord], begun: float, ended: float, memory: Sequence[int]) -> EdgeRun:
@@ -109,6 +128,10 @@ def figures(records: Sequence[DecisionRecord], begun: float, ended: float, memor
         rss_begin=min(memory[: len(memory) // 4]),
         rss_end=min(memory[-len(memory) // 4 :]),
     )
+
+
+def _used(pids: Sequence[int]) -> float:
+    return sum(cpu_seconds(pid) or 0.0 for pid in pids)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

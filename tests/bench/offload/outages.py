@@ -13,6 +13,7 @@ from typing import Final
 
 from sedna_py.local.ports import free_port
 from tests.bench.offload.edge_run import EdgeRun, cloud_at, run_edge
+from tests.bench.offload.throughput import model_input
 from tests.bench.pairs import Pair
 from tests.faults.bad_links import FAULTS, FLAPPING, fault
 from tests.faults.far_cloud import far_cloud
@@ -38,16 +39,16 @@ class UnderFault:
 def measure_outages(pair: Pair, rounds: int, seconds: float, names: Sequence[str]) -> dict[str, UnderFault]:
     """Return the figures of each fault; 30 % of the frames are hard."""
     found: dict[str, UnderFault] = {}
-    with far_cloud(free_port(), FAR_S) as cloud, running(locate(os.environ)) as proxy:
+    with far_cloud(free_port(), FAR_S, model_input=model_input(pair)) as cloud, running(locate(os.environ)) as proxy:
         link = proxy.link(cloud.port)
-        environment = cloud_at(link.port)
+        environment, others = cloud_at(link.port), [cloud.pid, proxy.pid]
         pace = PACE_SHARE * run_edge(pair, environment, seconds).frames
         for _ in range(rounds):
             for name in names:
                 figures = found.setdefault(name, UnderFault())
-                figures.healthy_fast.append(run_edge(pair, environment, seconds))
+                figures.healthy_fast.append(run_edge(pair, environment, seconds, others=others))
                 figures.healthy_paced.append(run_edge(pair, environment, seconds, pace=pace))
                 with fault(name, link, cloud, PERIOD_S):
-                    figures.fast.append(run_edge(pair, environment, seconds))
+                    figures.fast.append(run_edge(pair, environment, seconds, others=others))
                     figures.paced.append(run_edge(pair, environment, seconds, pace=pace))
     return found

@@ -72,22 +72,25 @@ def bench_offload(pairs: Sequence[Pair], options: Options) -> dict[str, object]:
     if "balance" in options.parts:
         found["balance"] = {str(at_once): bench_balance(at_once, rounds, seconds) for at_once in BALANCE_DEPTHS}
     if "outages" in options.parts:
-        print("\nfaults, 30 % hard: each over the healthy link measured just before")
-        outages = measure_outages(first, rounds, seconds, options.faults)
-        report_outages(outages)
-        found["outages"] = {name: asdict(figures) for name, figures in outages.items()}
+        for pair in pairs:
+            print(f"\nfaults, 30 % hard, {pair.name} pair: each over the healthy link measured just before")
+            outages = measure_outages(pair, rounds, seconds, options.faults)
+            report_outages(outages)
+            found[f"outages {pair.name}"] = {name: asdict(figures) for name, figures in outages.items()}
     return found
 
 
 def report_costs(pair: Pair, costs: Costs) -> None:
     """Print what offloading costs."""
-    ratio = spread(over(costs.with_it, costs.without))
-    print(f"  {pair.name}: {ratio}   {median(costs.with_it):.0f} of {median(costs.without):.0f} frames/s,", end=" ")
-    print(f"{median(costs.offloaded):.0f} of them answered by the cloud")
+    rates, without = [run.frames for run in costs.with_it], [run.frames for run in costs.without]
     print(
-        f"    the process that plays the cloud took {100 * median(costs.cloud_share):.0f} % of this machine; without that:"
-        f" {spread(over(costs.with_cloud_elsewhere, costs.without))}"
+        f"  {pair.name}: {spread(over(rates, without))}   {median(rates):.0f} of {median(without):.0f} frames/s,",
+        end=" ",
     )
+    print(f"{median([run.offloaded for run in costs.with_it]):.0f} of them answered by the cloud")
+    share = median([run.others_share for run in costs.with_it])
+    alone = spread(over([run.frames_alone for run in costs.with_it], without))
+    print(f"    the process that plays the cloud took {100 * share:.0f} % of this machine; without that: {alone}")
 
 
 def report_saturation(pair: Pair, figures: Saturation) -> None:
@@ -148,6 +151,13 @@ def report_outages(outages: dict[str, UnderFault]) -> None:
         grown = max((run.rss_end - run.rss_begin) / MIB for run in every)
         healthy = max((run.rss_end - run.rss_begin) / MIB for run in (*runs.healthy_fast, *runs.healthy_paced))
         print(f"  {name}: frames/s {rate}, at a camera's pace {paced}  (wanted: 0.97)")
+        alone = [run.frames_alone for run in runs.fast], [run.frames_alone for run in runs.healthy_fast]
+        share, before = (median([run.others_share for run in some]) for some in (runs.fast, runs.healthy_fast))
+        print(
+            f"    proxy and played cloud took {100 * share:.0f} % of this machine ({100 * before:.0f} % before);",
+            end=" ",
+        )
+        print(f"without that: {spread(over(*alone))}")
         print(f"    p99 of the edge's answer: {tail}  (wanted: 1.10)")
         causes = ", ".join(f"{cause} {count}" for cause, count in runs.paced[-1].causes.items()) or "none"
         print(

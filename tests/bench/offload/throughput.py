@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sedna_py.load_test.processes import cpu_seconds
-from sedna_py.local.compare_service import core_count
 from sedna_py.local.ports import free_port
 from tests.bench.cloud import take
 from tests.bench.offload.edge_run import ALL_HARD, NO_OFFLOAD, SOME_HARD, EdgeRun, cloud_at, run_edge
@@ -37,20 +35,10 @@ HARD: Final[Mapping[str, tuple[Mapping[str, str], float]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """frames/s, a figure a round: without offload, and with 30 % of the frames sent to a far cloud.
+    """The runs, one a round: without offload, and with 30 % of the frames sent to a far cloud."""
 
-    `cloud_share` is what the process that plays the cloud took of this machine's processors meanwhile, from 0 to 1.
-    """
-
-    without: list[float] = field(default_factory=list)
-    with_it: list[float] = field(default_factory=list)
-    offloaded: list[float] = field(default_factory=list)
-    cloud_share: list[float] = field(default_factory=list)
-
-    @property
-    def with_cloud_elsewhere(self) -> list[float]:
-        """What `with_it` would be if the edge had the cloud's share too: all of it is limited by the processors."""
-        return [rate / (1 - share) for rate, share in zip(self.with_it, self.cloud_share, strict=True)]
+    without: list[EdgeRun] = field(default_factory=list)
+    with_it: list[EdgeRun] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +63,19 @@ class AgainstUpstream:
     upstream: dict[str, list[float]] = field(default_factory=dict)
 
 
+def model_input(pair: Pair) -> str:
+    """Return what the pair's cloud worker says of its model's input, for a far cloud that stands for it."""
+    with worker(pair.big, encode_jpeg(take(pair, 1)[0], 85)) as server:
+        return server.model_input
+
+
 def measure_costs(pair: Pair, rounds: int, seconds: float) -> Costs:
     """Measure with and without in turn."""
     costs = Costs()
-    with far_cloud(free_port(), FAR_S) as cloud:
+    with far_cloud(free_port(), FAR_S, model_input=model_input(pair)) as cloud:
         for _ in range(rounds):
-            costs.without.append(run_edge(pair, NO_OFFLOAD, seconds).frames)
-            answered, used = cloud.answered(), cpu_seconds(cloud.pid) or 0.0
-            run = run_edge(pair, cloud_at(cloud.port), seconds)
-            each = ((cpu_seconds(cloud.pid) or 0.0) - used) / max(cloud.answered() - answered, 1)
-            costs.with_it.append(run.frames)
-            costs.offloaded.append(run.offloaded)
-            costs.cloud_share.append(each * run.offloaded / core_count())
+            costs.without.append(run_edge(pair, NO_OFFLOAD, seconds, others=[cloud.pid]))
+            costs.with_it.append(run_edge(pair, cloud_at(cloud.port), seconds, others=[cloud.pid]))
     return costs
 
 
@@ -111,7 +100,7 @@ def measure_depth(pair: Pair, rounds: int, seconds: float) -> tuple[list[EdgeRun
     """Return the runs at depth 1 and with the default settings, over a way of ROUND_TRIP_MS; every frame is hard."""
     one: list[EdgeRun] = []
     default: list[EdgeRun] = []
-    with far_cloud(free_port(), 0.005) as cloud, running(locate(os.environ)) as proxy:
+    with far_cloud(free_port(), 0.005, model_input=model_input(pair)) as cloud, running(locate(os.environ)) as proxy:
         link = proxy.link(cloud.port)
         link.delay(ROUND_TRIP_MS)
         single = cloud_at(link.port, ALL_HARD, OFFLOAD_IN_FLIGHT="1", OFFLOAD_WAITING="1")
@@ -124,7 +113,7 @@ def measure_depth(pair: Pair, rounds: int, seconds: float) -> tuple[list[EdgeRun
 def measure_upstream(pair: Pair, rounds: int, seconds: float) -> AgainstUpstream:
     """Measure both edges in turn: a cloud that refuses, and one that answers, with 30 % and with all of the frames hard."""
     figures = AgainstUpstream()
-    with far_cloud(free_port(), FAR_S) as cloud:
+    with far_cloud(free_port(), FAR_S, model_input=model_input(pair)) as cloud:
         cases = {f"{name}, answered": (cloud.port, *how) for name, how in HARD.items()}
         cases |= {f"{name}, refused": (free_port(), *how) for name, how in HARD.items()}
         for _ in range(rounds):

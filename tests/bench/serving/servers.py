@@ -17,6 +17,7 @@ from typing import Final
 import httpx
 
 from sedna_py.local.ports import free_port
+from sedna_py.protocol import headers
 from tests.bench.pairs import ROOT
 from tests.bench.serving.environments import environment
 
@@ -40,13 +41,14 @@ class NotServing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that answers; `boxes` is how many it found in the first picture."""
+    """A server that answers; `boxes` is how many it found in the first picture, `model_input` what it says of its model's."""
 
     name: str
     port: int
     path: str
     pid: int
     boxes: int
+    model_input: str = ""
 
     def text(self, path: str) -> str:
         """Return what it says at another address."""
@@ -87,14 +89,16 @@ def _running(
         start_new_session=True,  # LitServe has processes of its own, which end with it only if it ends well
     )
     try:
-        boxes = _first_answer(name, f"http://127.0.0.1:{port}{path}", picture, process)
-        yield Server(name, port, path, process.pid, boxes)
+        reply = _first_answer(name, f"http://127.0.0.1:{port}{path}", picture, process)
+        yield Server(
+            name, port, path, process.pid, _count_boxes(reply.json()), reply.headers.get(headers.MODEL_INPUT, "")
+        )
     finally:
         _end(process)
 
 
-def _first_answer(name: str, url: str, picture: bytes, process: subprocess.Popen[bytes]) -> int:
-    """Return the number of boxes in the first good answer."""
+def _first_answer(name: str, url: str, picture: bytes, process: subprocess.Popen[bytes]) -> httpx.Response:
+    """Return the first good answer."""
     until = time.monotonic() + READY_S
     said = "nothing"
     while time.monotonic() < until:
@@ -108,7 +112,7 @@ def _first_answer(name: str, url: str, picture: bytes, process: subprocess.Popen
             said = str(error)
         else:
             if reply.status_code == 200:
-                return _count_boxes(reply.json())
+                return reply
             said = f"status {reply.status_code}: {reply.text[:200]}"
         time.sleep(POLL_S)
     raise NotServing(f"{name} did not serve within {READY_S:g} s; last: {said}")

@@ -6,10 +6,11 @@ import asyncio
 import base64
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from errno import EMFILE
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,15 @@ from prometheus_client import CollectorRegistry
 
 from controller.errors import Forbidden, Unavailable
 from controller.metrics import ControllerMetrics
+from controller.metrics_api import server
 from controller.metrics_api.answers import MetricValue
 from controller.metrics_api.catalogue import GROUP, POD_METRICS, SERVICES, VERSIONS
-from controller.metrics_api.certificates import RENEW_AFTER
+from controller.metrics_api.certificates import LIFETIME, RENEW_AFTER
 from controller.metrics_api.front_proxy import CONFIG_MAP
 from controller.metrics_api.paths import MetricPath
 from controller.metrics_api.registration import SERVICE
 from controller.metrics_api.selectors import Selector
-from controller.metrics_api.serving import OVERLAP_S, Serving
+from controller.metrics_api.serving import KNOWN_S, OVERLAP_S, Serving
 from controller.settings import ControllerSettings
 from sedna_py.metrics import names
 from tests.cluster.pki import Authority, KeyPair, Subject
@@ -112,11 +114,13 @@ class Site:
             context.load_cert_chain(client.certificate, client.key)
         return context
 
-    @asynccontextmanager
-    async def client(self, client: KeyPair | None) -> AsyncIterator[aiohttp.ClientSession]:
-        connector = aiohttp.TCPConnector(ssl=self.context(client))
-        async with aiohttp.ClientSession(f"https://127.0.0.1:{self.port}", connector=connector) as session:
-            yield session
+    def client(self, client: KeyPair | None, authorities: Sequence[str] | None = None) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(ssl=self.context(client, authorities))
+        return aiohttp.ClientSession(f"https://127.0.0.1:{self.port}", connector=connector)
+
+    def asking(self, authorities: Sequence[str]) -> aiohttp.ClientSession:
+        """Return the front proxy's client, which trusts these."""
+        return self.client(self.proxy_client, authorities)
 
     async def get(
         self, path: str, headers: Mapping[str, str] = HPA, *, client: KeyPair | None = None, method: str = "GET"
@@ -287,19 +291,19 @@ def test_a_new_certificate_is_trusted_before_it_is_shown_and_drops_no_connection
             await site.serving._step()
             assert site.bundle()[0] == first
             [_, second] = site.bundle()
+            async with site.asking([first]) as old, old.get(LIST, **options) as reply:  # which has not heard of it yet
+                assert reply.status == 200
+            site.now += KNOWN_S
+            await site.serving._step()
+            assert site.bundle() == [first, second]
             async with session.get(LIST, **options) as reply:  # the connection that was there
                 assert reply.status == 200
                 assert before is None or reply.connection is None or reply.connection.transport is before
-        new = aiohttp.TCPConnector(ssl=site.context(site.proxy_client, [second]))
-        async with (
-            aiohttp.ClientSession(f"https://127.0.0.1:{site.port}", connector=new) as session,
-            session.get(LIST, **options) as reply,
-        ):
+        async with site.asking([second]) as new, new.get(LIST, **options) as reply:
             assert reply.status == 200
-        old = aiohttp.TCPConnector(ssl=site.context(site.proxy_client, [first]))
-        async with aiohttp.ClientSession(f"https://127.0.0.1:{site.port}", connector=old) as session:
+        async with site.asking([first]) as old:
             with pytest.raises(aiohttp.ClientConnectorCertificateError):
-                await session.get(LIST, **options)
+                await old.get(LIST, **options)
         await site.serving._step()
         assert site.bundle() == [first, second]
         site.now += OVERLAP_S
@@ -310,22 +314,94 @@ def test_a_new_certificate_is_trusted_before_it_is_shown_and_drops_no_connection
 
 
 def test_connections_come_through_while_the_context_changes(site):
+    """Of callers who hear at once of a new authority, and may connect at any moment."""
+
     async def scenario() -> None:
-        async def keep_asking() -> int:
-            done = 0
+        done = [0] * 4
+
+        async def keep_asking(asker: int) -> None:
             while not over.is_set():
                 assert (await site.get(LIST))[0] == 200
-                done += 1
-            return done
+                done[asker] += 1
 
         over = asyncio.Event()
-        askers = [asyncio.create_task(keep_asking()) for _ in range(4)]
-        for _ in range(5):
-            site.wall -= timedelta(hours=1)  # a clock that was put back needs a new one, too
-            await site.serving._step()
-            await asyncio.sleep(0.1)
+        askers = [asyncio.create_task(keep_asking(asker)) for asker in range(4)]
+
+        def has_gone_on(asker: int, before: int) -> bool:
+            return done[asker] > before or askers[asker].done()  # it failed, which is told below
+
+        shown = set()
+        for renewal in range(2):
+            for pause_s in (RENEW_AFTER.total_seconds(), KNOWN_S, OVERLAP_S):
+                site.now += pause_s
+                site.wall += timedelta(seconds=pause_s)
+                await site.serving._step()
+                shown.add(site.serving._shown)
+                for asker, before in enumerate(done.copy()):
+                    await until(lambda asker=asker, before=before: has_gone_on(asker, before), 20)
+            assert len(shown) == 2 + renewal
         over.set()
-        assert min(await asyncio.gather(*askers)) > 1
+        await asyncio.gather(*askers)
+
+    # TLS has the real time: by that all of them are valid.
+    site.wall = datetime.now(UTC) - LIFETIME + timedelta(hours=1)
+    serve(site, scenario)
+
+
+def test_where_the_clock_was_put_back_another_certificate_is_shown_at_once(site):
+    async def scenario() -> None:
+        site.wall -= timedelta(hours=1)
+        [first] = site.bundle()
+        await site.serving._step()
+        assert site.bundle()[-1] != first
+        options = {"headers": HPA, "server_hostname": f"{SERVICE}.sedna.svc"}
+        async with site.asking(site.bundle()[-1:]) as session, session.get(LIST, **options) as reply:
+            assert reply.status == 200
+
+    serve(site, scenario)
+
+
+def test_one_connection_too_many_is_closed_and_who_never_shakes_hands_counts(site, monkeypatch):
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 1)
+
+    async def scenario() -> None:
+        _, silent = await asyncio.open_connection("127.0.0.1", site.port)
+        await until(lambda: len(site.serving._server._greeted) == 1, 20)
+        with pytest.raises((aiohttp.ClientError, OSError)):
+            await site.get(LIST)
+        silent.close()
+        await until(lambda: not site.serving._server._greeted, 20)
+        assert (await site.get(LIST))[0] == 200
+
+    serve(site, scenario)
+
+
+def test_a_process_that_may_open_no_more_files_takes_connections_again_when_it_may(site, monkeypatch, caplog):
+    accept, failures = asyncio.SelectorEventLoop.sock_accept, [OSError(EMFILE, "Too many open files")]
+
+    async def sock_accept(loop, listener):
+        if failures:
+            raise failures.pop()
+        return await accept(loop, listener)
+
+    async def scenario() -> None:
+        assert (await site.get(LIST))[0] == 200
+        assert "cannot take a connection: [Errno 24] Too many open files; again in 0.01 s" in caplog.text
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_accept", sock_accept)
+    monkeypatch.setattr(server, "ACCEPT_AGAIN_S", 0.01)
+    serve(site, scenario)
+
+
+def test_who_does_not_shake_hands_in_time_is_let_go(site, monkeypatch):
+    monkeypatch.setattr(server, "HANDSHAKE_S", 0.1)
+
+    async def scenario() -> None:
+        reader, silent = await asyncio.open_connection("127.0.0.1", site.port)
+        async with asyncio.timeout(20):
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+        silent.close()
 
     serve(site, scenario)
 

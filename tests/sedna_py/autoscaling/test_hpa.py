@@ -22,7 +22,6 @@ from sedna_py.autoscaling.hpa import (
     milli,
     spec_of,
 )
-from sedna_py.autoscaling.hpa_rule.quantities import ratio
 from sedna_py.autoscaling.hpa_rule.spec import (
     Direction,
     PodsAverage,
@@ -31,6 +30,7 @@ from sedna_py.autoscaling.hpa_rule.spec import (
     TotalValue,
     Utilization,
 )
+from sedna_py.autoscaling.quantity import ratio
 
 REQUESTS = {"main": {"cpu": 1000}}
 

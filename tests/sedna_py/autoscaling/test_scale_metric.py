@@ -193,11 +193,9 @@ def test_early_warning_comes_beside_the_other_metrics(hpa: dict[str, Any], other
     assert specs(made) == [*others, expected_load("700m")]
 
 
-def test_no_pod_at_all_is_left_to_the_cluster_where_it_can() -> None:
-    made = written({CLOUD: {"minReplicas": 0, "maxReplicas": 5}})
-    assert block(made)["minReplicas"] == 1
-    assert block(made, may_be_zero=True)["minReplicas"] == 0
-    assert block(written({CLOUD: {"minReplicas": 2, "maxReplicas": 5}}), may_be_zero=True)["minReplicas"] == 2
+def test_the_autoscaler_keeps_one_pod_where_there_may_be_none() -> None:
+    assert block(written({CLOUD: {"minReplicas": 0, "maxReplicas": 5}}))["minReplicas"] == 1
+    assert block(written({CLOUD: {"minReplicas": 2, "maxReplicas": 5}}))["minReplicas"] == 2
 
 
 @pytest.mark.parametrize("who", ["none", "external"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import CancelledError
+from queue import Queue
 
 import pytest
 
@@ -46,17 +47,19 @@ def test_many_threads_share_it(background):
 
 
 def test_a_timeout_cancels_the_coroutine(background):
-    cancelled = threading.Event()
+    begun, cancelled = threading.Event(), threading.Event()
 
     async def endless():
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
             cancelled.set()
 
-    with pytest.raises(TimeoutError):
-        background.run(endless(), 0.02)
-    assert cancelled.wait(1.0)
+    while not begun.is_set():  # one whose time was over before the loop came to it is never begun
+        with pytest.raises(TimeoutError):
+            background.run(endless(), 0.02)
+    assert cancelled.wait(20)
 
 
 def test_run_inside_the_loop_is_refused_instead_of_hanging(background):
@@ -102,3 +105,13 @@ def test_it_may_be_closed_from_inside():
 def test_the_thread_never_keeps_the_process_alive(background):
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "test-background"]
     assert thread.daemon
+
+
+def test_a_function_is_called_in_the_loops_thread_and_none_after_close():
+    loop, called = BackgroundLoop("called"), Queue()
+    loop.call_soon(lambda said: called.put((said, threading.current_thread().name)), "this")
+    assert called.get(timeout=10) == ("this", "called")
+    loop.close()
+    with pytest.raises(SednaError):
+        loop.call_soon(called.put, "more")
+    assert called.empty()

@@ -613,12 +613,12 @@ def test_prefix_and_address_make_the_path(address):
 def test_a_cloud_that_sleeps_is_asked_once_a_second_and_used_as_soon_as_it_wakes(loopback, options, caplog):
     """Twenty frames of a live video while it wakes: one request, no retry, and no circuit that has to cool down."""
     caplog.set_level("INFO")
-    times = []
+    now, times = [1000.0], []
     asleep = loopback.answer(503, json.dumps(asleep_body("it wakes")).encode(), Retry_After="1", Connection="close")
 
     async def handler(reader, writer):
         await loopback.read(reader)
-        times.append(time.monotonic())
+        times.append(now[0])
         writer.write(asleep if len(times) < 3 else loopback.answer(200, BOXES))
         await writer.drain()
         writer.close()
@@ -632,13 +632,13 @@ def test_a_cloud_that_sleeps_is_asked_once_a_second_and_used_as_soon_as_it_wakes
         assert len(times) == 1
         while len(times) < 3:
             if client.would_refuse():
-                await asyncio.sleep(0.01)
+                now[0] += 0.01
                 continue
             with contextlib.suppress(CloudUnavailable):
                 await client.predict(b"frame", media_types.JPEG)
         return client.figures(), client.asleep(), client.breaker_state
 
-    figures, sleeps, state = _run(handler, loopback, scenario, **options)
+    figures, sleeps, state = _run(handler, loopback, scenario, clock=lambda: now[0], **options)
     assert 1.5 < times[2] - times[0] < 4
     if not options:
         assert (sleeps, state) == (False, BreakerState.CLOSED)

@@ -9,12 +9,25 @@ import time
 
 import pytest
 
+from sedna_py.client.balancer import BalancerPolicy
 from sedna_py.client.circuit_breaker import BreakerState
+from sedna_py.client.pod_watch import WatchPolicy
 from sedna_py.client.route import RetryCause, Route
 from sedna_py.errors import CloudUnavailable
 from sedna_py.protocol.causes import OffloadCause
 from sedna_py.protocol.media_types import JPEG
-from tests.sedna_py.client.played_pods import BOXES, Names, PlayedPod, ask, client_of, failures, pods, ready, until
+from tests.sedna_py.client.played_pods import (
+    BOXES,
+    PATIENCE_S,
+    Names,
+    PlayedPod,
+    ask,
+    client_of,
+    failures,
+    pods,
+    ready,
+    until,
+)
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -118,11 +131,13 @@ def test_new_pods_are_used_within_two_seconds_and_vanished_ones_no_more():
                 await ready(client, 1)
                 await ask(client, 20)
                 names.addresses = [two[1].address]
-                changed = time.monotonic()
+                asked = names.asked
                 while not two[1].answered:
                     await ask(client, 1)
                     await asyncio.sleep(0.01)
-                assert time.monotonic() - changed < 2.0
+                # By lookups and not by a clock, which goes on while the machine is busy.
+                assert names.asked - asked <= 2
+                assert WatchPolicy().lookup_s <= 1.0
                 before = two[0].predictions
                 await ask(client, 20)
                 assert two[0].predictions == before
@@ -142,6 +157,10 @@ def test_what_one_pod_cannot_take_another_takes(mode, cause):
     async def main():
         async with pods("ok", "ok") as two, client_of(NOWHERE, Names([p.address for p in two])) as client:
             await ready(client, 2)
+            # However long this takes, a pod that is set aside does not come back meanwhile.
+            client._balancer._policy = BalancerPolicy(quarantine_s=60.0)
+            for pod in client._balancer._pods.values():
+                pod.quarantine_s = 60.0
             two[0].mode = mode
             # As many as the retry budget has tokens for, should chance send every one of them to the wrong pod first.
             assert failures(await ask(client, 20, at_once=1)) == []
@@ -321,15 +340,15 @@ def test_a_service_address_follows_new_pods_by_new_connections():
     """One address, two servers in turn behind it, as a node port does it: the old one is left although it still answers."""
 
     async def main():
-        async with pods("ok", "ok") as two, client_of(two[0], None, connection_age_s=0.2) as client:
-            assert failures(await ask(client, 5, at_once=1)) == []
-            assert two[0].connections == 1
-            limit = time.monotonic() + 1.0
-            while time.monotonic() < limit and two[0].connections < 4:
-                assert failures(await ask(client, 1)) == []
-                await asyncio.sleep(0.01)
-            assert two[0].connections >= 4
-            assert len(two[0]._writers) <= 2  # old ones are closed
+        async with pods("ok", "ok") as two:
+            async with client_of(two[0], None, connection_age_s=60.0) as client:
+                assert failures(await ask(client, 5, at_once=1)) == []
+                assert two[0].connections == 1
+            async with client_of(two[0], None, connection_age_s=0.2) as client, asyncio.timeout(PATIENCE_S):
+                while two[0].connections < 5:
+                    assert failures(await ask(client, 1)) == []
+                    await asyncio.sleep(0.01)
+                assert len(two[0]._writers) <= 2  # old ones are closed
 
     asyncio.run(main())
 
@@ -369,7 +388,7 @@ def test_nothing_goes_on_after_closing():
     limit = time.monotonic() + 5
     while threading.active_count() > before and time.monotonic() < limit:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # one of an earlier test may have ended meanwhile
 
 
 def test_an_ipv6_pod():

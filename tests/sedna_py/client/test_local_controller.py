@@ -78,7 +78,7 @@ class _Controller:
 
     async def next(self, event: asyncio.Event) -> None:
         event.clear()
-        await asyncio.wait_for(event.wait(), 1.0)
+        await asyncio.wait_for(event.wait(), 20)
 
 
 def _numbers(controller: _Controller) -> list[int]:
@@ -304,8 +304,8 @@ def test_a_synchronous_program_reports_through_the_background_loop(loopback):
                 f"http://127.0.0.1:{port}", IDENTITY, lambda: InferenceCounts(9, 3), period_s=3600
             )
             task = background.submit(reporter.run())
-            await asyncio.to_thread(background.run, reporter.stop(), 1.0)
-            await asyncio.to_thread(task.result, 1.0)
+            await asyncio.to_thread(background.run, reporter.stop(), 20)
+            await asyncio.to_thread(task.result, 20)
 
     try:
         asyncio.run(main())

@@ -66,3 +66,10 @@ def test_a_slow_cloud_is_given_what_it_can_answer(start):
                 window.missed(started, now)
     assert window.places <= 5
     assert answered / sent > 0.85
+
+
+@pytest.mark.parametrize(("took_s", "places"), [(0.85, 2), (0.95, 1)])
+def test_a_second_place_is_opened_only_where_two_answers_are_in_time(took_s, places):
+    window = OffloadWindow(16, start=1)
+    window.answered(took_s, deadline_s=2.0)
+    assert window.places == places

@@ -22,3 +22,9 @@ def test_quiet_times_save_no_more_than_the_reserve():
     for _ in range(100):
         budget.deposit()
     assert [budget.withdraw() for _ in range(4)] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(("at_once", "retries"), [(1, 10), (8, 16), (40, 80)])
+def test_as_many_as_fail_together_are_all_sent_again(at_once, retries):
+    budget = RetryBudget.for_requests(0.2, at_once)
+    assert [budget.withdraw() for _ in range(retries + 1)] == [True] * retries + [False]

@@ -16,7 +16,8 @@ from sedna_py.api.child_names import Role
 from sedna_py.api.hpa import Hpa
 from sedna_py.autoscaling.autoscaler import Goals
 from sedna_py.local.ports import free_port
-from sedna_py.local.replicas import CloudReplicas, LocalScaling
+from sedna_py.local.replicas import CloudReplicas
+from sedna_py.local.scaling import LocalScaling, Scaled
 from sedna_py.local.supervisor import WorkerProcess
 from sedna_py.local.worker_plan import WorkerPlan
 from sedna_py.metrics import names
@@ -146,7 +147,9 @@ def test_they_follow_the_load_and_end_with_the_run(tmp_path: Path) -> None:
     service = Service(tmp_path)
 
     async def body() -> None:
-        scaling = asyncio.create_task(LocalScaling(service.replicas, GOALS, service.say, sync_s=0.5).run())
+        scaling = asyncio.create_task(
+            LocalScaling({Role.CLOUD: Scaled(service.replicas, GOALS)}, service.say, sync_s=0.5).run()
+        )
         await eventually(lambda: len(service.addresses()) == 1)
         assert len(service.replicas.pods) == 1
         (tmp_path / "load").write_text("2.5")

@@ -454,18 +454,20 @@ def test_a_server_without_readyz_is_ready_when_it_answers(plan: Callable[..., Wo
 
 
 @pytest.mark.parametrize(
-    ("cloud", "message"),
+    ("cloud", "limit_s", "message"),
     [
-        ("print('bye')", "the cloud worker ended before it was ready"),
-        ("print('no model'); raise SystemExit(1)", "the cloud worker does not stay up: .*: no model"),
-        (PATIENT, "the cloud worker was not ready within 1 s"),
+        ("print('bye')", LIMIT_S, "the cloud worker ended before it was ready"),
+        ("print('no model'); raise SystemExit(1)", LIMIT_S, "the cloud worker does not stay up: .*: no model"),
+        (PATIENT, 1, "the cloud worker was not ready within 1 s"),
     ],
 )
-def test_a_cloud_that_never_gets_ready(plan: Callable[..., WorkerPlan], cloud: str, message: str) -> None:
+def test_a_cloud_that_never_gets_ready(
+    plan: Callable[..., WorkerPlan], cloud: str, limit_s: float, message: str
+) -> None:
     heard = Heard()
     local = service(plan, cloud, "print('up')", heard, free_port())
     with pytest.raises(WorkerFailed, match=message):
-        run(local.run(cloud_first_s=1))
+        run(local.run(cloud_first_s=limit_s))
     assert "edge: up" not in heard.lines
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,9 +14,12 @@ from sedna_py.api.child_names import Role
 from sedna_py.api.hpa import Hpa
 from sedna_py.autoscaling.autoscaler import Goals
 from sedna_py.metrics import names
-from sedna_py.simulation.offloading import Link
+from sedna_py.simulation.clock import Clock
+from sedna_py.simulation.offloading import Link, Offloader
 from sedna_py.simulation.outcome import Outcome, percentile, steps
+from sedna_py.simulation.pods import CloudPods
 from sedna_py.simulation.service import Surroundings, WorkerSize, simulate
+from sedna_py.simulation.station import Shape
 from sedna_py.simulation.trace import Trace, trace_of_rates
 
 SIZES = Surroundings(
@@ -116,6 +121,17 @@ def test_replicas_follow_a_rate_and_go_back_after_the_window() -> None:
     assert 400 + 120 <= first_down <= 400 + 120 + 60 + 30  # the windows add up
 
 
+def test_pods_start_in_the_time_that_each_takes() -> None:
+    cloud = replace(SIZES.cloud, start_s=1.0, first_starts_s=(20.0,) * 6)
+    around = replace(SIZES, cloud=cloud, goals={Role.CLOUD: goals(names.SIGNAL_DEMAND, "0.8")})
+    trace = requests("0,5", "60,35", "100,0")
+    late, early = (
+        simulate(trace, one, 1) for one in (around, replace(around, cloud=replace(cloud, first_starts_s=())))
+    )
+    assert late.replicas[Role.CLOUD][1] == early.replicas[Role.CLOUD][1]
+    assert sum(late.lost.values()) > 1.5 * sum(early.lost.values())
+
+
 def test_cpu_is_the_share_of_busy_streams() -> None:
     block = Hpa.model_validate({"maxReplicas": 5})
     around = replace(SIZES, goals={Role.CLOUD: Goals(block, cpu_request=1000)})
@@ -142,7 +158,7 @@ def test_the_early_warning_is_earlier() -> None:
     for wanted in (early, queue):
         outcome = simulate(trace, replace(SIZES, goals={Role.CLOUD: wanted}), 1)
         firsts.append(next((at for at, count in outcome.replicas[Role.CLOUD] if count > 1), 300.0))
-    assert firsts[0] <= 120
+    assert firsts[0] <= 121
     assert firsts[0] < firsts[1]
 
 
@@ -156,7 +172,46 @@ def test_edge_replicas_share_the_frames() -> None:
 def test_without_pods_that_are_ready_the_edge_answers() -> None:
     starting = replace(SIZES, cloud=replace(SIZES.cloud, replicas=0), link=Link(deadline_s=1.0))
     outcome = simulate(load("0,10,1", "20,0,0"), starting, 1)
-    assert outcome.answers["fallback"] == outcome.arrived == outcome.fallbacks["connect_failed"]
+    assert outcome.answers["fallback"] == outcome.arrived == sum(outcome.fallbacks.values())
+    assert set(outcome.fallbacks) == {"connect_failed", "circuit_open"}
+    assert outcome.fallbacks["connect_failed"] < 20  # five open the circuit, and then one every second or two is a try
+
+
+def test_a_pod_that_goes_ends_what_was_on_its_way() -> None:
+    """A pod goes every time that its load does; the edge learns of that up to a second later."""
+    around = replace(SIZES, goals={Role.CLOUD: goals(names.SIGNAL_RPS, "4", down_s=0)})
+    trace = load(*(f"{60 * turn},{20 if turn % 2 else 1},1" for turn in range(10)), "600,0,0")
+    outcome = simulate(trace, around, 1)
+    assert len([1 for (_, before), (_, after) in pairwise(outcome.replicas[Role.CLOUD]) if after < before]) >= 4
+    assert not {"connect_failed", "connection_lost", "circuit_open"} & set(outcome.fallbacks)
+
+
+def test_a_pod_that_came_is_asked_once_the_edge_has_looked() -> None:
+    clock, chance = Clock(), random.Random(1)
+    cloud = CloudPods(clock, itertools.repeat(0.5), Shape(1, 1, 64, lambda: 10.0))
+    cloud.begin(1)
+    clock.run(0)
+    way = Offloader(clock, cloud, Link(deadline_s=60, in_flight=8), chance)
+    cloud.scale(2)
+    clock.run(0.6)
+    assert len(cloud.ready) == 2
+    for _ in range(2):
+        way.ask(lambda *_: None)
+    clock.run(0.7)
+    assert [station.present for station in map(cloud.station, ("cloud-0", "cloud-1"))] == [2, 0]
+    clock.run(12)  # one answer: the window is three
+    for _ in range(2):
+        way.ask(lambda *_: None)
+    clock.run(12.1)
+    assert cloud.station("cloud-1").present == 2
+
+
+def test_too_much_work_for_the_cloud_narrows_the_window() -> None:
+    """Who is refused offers less, as the worker does; the answers come in half the deadline again."""
+    small = replace(SIZES, cloud=WorkerSize(service_s=0.2, line=3))
+    outcome = simulate(load("0,20,1", "200,0,0"), small, 1)
+    assert outcome.answers["cloud"] == pytest.approx(1000, rel=0.05)
+    assert 50 < outcome.fallbacks["overloaded"] < outcome.fallbacks["queue_full"] / 10
 
 
 def test_steps_of_a_plot() -> None:

@@ -58,6 +58,19 @@ def test_a_full_buffer_pushes_its_oldest_out() -> None:
     assert bench.ended == [("b", PUSHED_OUT, 0.0)]
 
 
+def test_what_the_model_has_taken_is_neither_pushed_out_nor_too_old() -> None:
+    bench = Bench(inside=2, line=1, drops_oldest=True)
+    for name in "abcd":  # a in the model's stream, b before it, c waits and gives way to d
+        bench.offer(name, until=1.5)
+    bench.clock.run(10)
+    assert bench.ended == [("c", PUSHED_OUT, 0.0), ("a", DONE, 1.0), ("b", DONE, 2.0), ("d", DONE, 3.0)]
+    late = Bench(inside=2, line=1, drops_oldest=True)
+    for name in "abc":
+        late.offer(name, until=0.5)
+    late.clock.run(10)
+    assert late.ended == [("c", TOO_LATE, 1.0), ("a", DONE, 1.0), ("b", DONE, 2.0)]
+
+
 def test_a_request_whose_time_is_over_leaves_the_line() -> None:
     bench = Bench()
     bench.offer("a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -12,7 +13,9 @@ from sedna_py.protocol.causes import OffloadCause
 from sedna_py.simulation.trace import Trace, trace_of_log, trace_of_rates
 
 
-def record(frame: int, *, hard: bool = False, cloud: float | None = None, waiting: int = 0, source: str = "cam") -> str:
+def record(
+    frame: int, *, hard: bool = False, edge: float = 40.0, cloud: float | None = None, source: str = "cam"
+) -> str:
     captured = 1_700_000_000.0 + frame * 0.1
     made = DecisionRecord(
         frame=frame,
@@ -30,8 +33,7 @@ def record(frame: int, *, hard: bool = False, cloud: float | None = None, waitin
         edge=[],
         cloud=None,
         result=[],
-        latency_ms=Latency(edge=40.0, cloud=cloud, total=50.0),
-        offloads_waiting=waiting,
+        latency_ms=Latency(wait=0.0, edge=edge, cloud=cloud, total=edge + (cloud or 0.0)),
     )
     return made.to_line()
 
@@ -55,11 +57,54 @@ def test_frames_without_a_line_came_between_their_neighbours() -> None:
 
 
 def test_service_times_are_those_of_frames_that_waited_for_nobody() -> None:
-    lines = [record(n, hard=True, cloud=80.0 if n % 2 else 500.0, waiting=0 if n % 2 else 3) for n in range(1, 20)]
+    """Of each pair one frame comes while the other is in the model, and so with the cloud."""
+    lines = []
+    for pair in range(20):
+        lines.append(record(10 * pair, hard=True, edge=40.0, cloud=80.0))
+        lines.append(record(10 * pair, hard=True, edge=75.0, cloud=150.0, source="other"))
     timings = of_log(*lines).timings
     assert timings.edge_s == pytest.approx(0.04)
     assert timings.cloud_s == pytest.approx(0.08)
-    assert of_log(record(1), record(2)).timings.cloud_s == 0.0
+    assert timings.edge_spread == timings.cloud_spread == pytest.approx(0.0)
+
+
+def test_where_all_waited_the_time_from_one_to_the_next_counts() -> None:
+    """Ten frames a second, of which each takes 200 ms and waits for all before it."""
+    lines = [record(n, edge=200.0 + 100 * n) for n in range(30)]
+    assert of_log(*lines).timings.edge_s == pytest.approx(0.2)
+
+
+def drawn(mean: float, spread: float) -> list[float]:
+    chance, sigma = random.Random(4), math.sqrt(math.log1p(spread**2))
+    return [mean * chance.lognormvariate(-(sigma**2) / 2, sigma) for _ in range(400)]
+
+
+def test_what_holds_an_answer_up_on_its_way_takes_no_stream_of_the_cloud() -> None:
+    times = [800.0 if n % 10 == 0 else time for n, time in enumerate(drawn(60, 0.1))]
+    timings = of_log(*(record(20 * n, hard=True, cloud=time) for n, time in enumerate(times, start=1))).timings
+    assert timings.cloud_s == pytest.approx(0.06, rel=0.03)
+    assert timings.cloud_spread == pytest.approx(0.1, rel=0.3)
+
+
+def test_how_a_cloud_model_varies_counts() -> None:
+    timings = of_log(*(record(20 * n, hard=True, cloud=time) for n, time in enumerate(drawn(60, 0.5), start=1))).timings
+    assert timings.cloud_s == pytest.approx(0.06, rel=0.05)
+    assert timings.cloud_spread == pytest.approx(0.5, rel=0.15)
+
+
+def test_what_holds_the_edge_up_now_and_then_counts_but_not_its_first_frame() -> None:
+    times = [5000.0, *(120.0 if n % 10 == 0 else 40.0 for n in range(200))]
+    timings = of_log(*(record(100 * n + 1, edge=time) for n, time in enumerate(times))).timings
+    assert timings.edge_s == pytest.approx(0.048)
+    assert timings.edge_spread == pytest.approx(0.5, rel=0.01)
+
+
+def test_a_few_frames_tell_a_time_and_not_how_it_varies() -> None:
+    timings = of_log(record(1), record(2)).timings
+    assert timings.edge_s == pytest.approx(0.04)
+    assert timings.edge_spread is None
+    assert timings.cloud_s == 0.0
+    assert timings.cloud_spread is None
 
 
 def test_a_log_of_one_frame_is_no_load() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-KEEP_ALIVE_S = 0.4
+KEEP_ALIVE_S = 2  # longer than a busy machine holds up somebody who asks all the time
 ASK = b'POST /sedna/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"data": [1]}'
 
 
@@ -49,8 +49,8 @@ def test_a_connection_that_idles_is_closed_and_one_that_is_used_is_not(serve: Ca
             assert ask(used).startswith(b"HTTP/1.1 200")
         assert idle.recv(1) == b""  # closed by the server
         assert time.monotonic() - answered >= KEEP_ALIVE_S
+        last = time.monotonic()  # the server counts from its reply, which is here a moment later
         assert ask(used).startswith(b"HTTP/1.1 200")
-        last = time.monotonic()
         assert used.recv(1) == b""
         assert KEEP_ALIVE_S <= time.monotonic() - last < 20
 

@@ -70,7 +70,10 @@ def test_the_deadline_answers_and_the_slot_comes_back_when_the_model_is_done(
     serve: Callable[..., Any], gate: Any
 ) -> None:
     worker = serve(gate, concurrency=1, waiting=1)
-    response = worker.predict(json={"data": ["q"]}, headers={"X-Deadline-Ms": "50"})
+    with ThreadPoolExecutor(1) as clients:
+        asked = clients.submit(worker.predict, json={"data": ["q"]}, headers={"X-Deadline-Ms": "2000"})
+        assert gate.entered.acquire(timeout=10)  # before the deadline passes
+        response = asked.result(20)
     assert (response.status_code, response.json()["cause"]) == (504, "deadline_exceeded")
     assert worker.metric("sedna_cloud_requests_in_flight") == 1  # predict cannot be interrupted
     waited = worker.predict(json={"data": ["q"]}, headers={"X-Deadline-Ms": "50"})

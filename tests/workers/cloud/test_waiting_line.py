@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from workers.cloud.service_time import ServiceTime
+from sedna_py.service_time import ServiceTime
 from workers.cloud.waiting_line import WaitingLine
 
 

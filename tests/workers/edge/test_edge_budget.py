@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 from prometheus_client import generate_latest
@@ -119,9 +120,10 @@ def test_a_full_cap_costs_no_encoding():
 
 def test_the_bytes_that_were_sent_count_against_a_budget_of_bits():
     def hard_frames(size):
+        gate = threading.Semaphore(1)  # a frame comes when the bytes of all before it are told
         rig = Rig(
-            FakeSource(600), FakePredictor(by_number), FakeCloud(), filter=budgeted("80 kbit/s"), waiting=700,
-            encode=lambda _: bytes(size),
+            FakeSource(600, gate=gate), FakePredictor(by_number), FakeCloud(), filter=budgeted("80 kbit/s"), waiting=700,
+            encode=lambda _: bytes(size), sinks=[MemorySink(lambda _: gate.release(), name="gate")],
         )  # fmt: skip
         rig.metrics.budget.watch(rig.filter.figures)
         count = sum(r.hard for r in rig.run())

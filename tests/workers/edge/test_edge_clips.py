@@ -9,20 +9,22 @@ import numpy as np
 import pytest
 
 from sedna_py.errors import SourceError
-from tests.workers.edge.fakes import FakeSource, picture
+from tests.workers.edge.fakes import FakeSource, picture, until
 from workers.edge.clips import pictures, record
 
 
 class Camera(FakeSource):
-    """Gives a frame a millisecond until it is closed, or none if it has broken off."""
+    """Gives a frame a millisecond until it is closed, but five at least, or none if it has broken off."""
 
     def __init__(self, broken: bool = False) -> None:
         super().__init__(live=True)
         self._broken = broken
 
     def __iter__(self):
-        while not self.closed.wait(0.001):
+        given = 0
+        while not (self.closed.wait(0.001) and (self._broken or given >= 5)):
             if not self._broken:
+                given += 1
                 yield picture(90, (48, 64, 3))
 
 
@@ -40,7 +42,7 @@ def test_a_stream_that_gives_nothing_does_not_record_for_ever(tmp_path):
     before = set(threading.enumerate())
     with pytest.raises(SourceError, match=r"fake gave no frame within 0\.05 s"):
         record(Camera(broken=True), 0.05, tmp_path / "clip.mp4")
-    assert set(threading.enumerate()) <= before
+    until(lambda: set(threading.enumerate()) <= before, "the timer to end")
     assert not (tmp_path / "clip.mp4").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -115,8 +116,10 @@ def test_the_pipeline_goes_on_through_a_full_disk(small_disk, caplog):
     lost = rig.metric("sedna_edge_sink_errors_total", sink="decisions")
     assert lost > 0
     assert len(frames) + lost == 250
-    assert caplog.text.count("No space left on device") == 1
-    assert caplog.text.count("sink decisions can write again") == 1
+    # A shorter line may fit after a longer one did not: that ends a trouble, and another one is said again.
+    said = re.findall("No space left on device|sink decisions can write again", caplog.text)
+    assert said == ["No space left on device", "sink decisions can write again"] * (len(said) // 2)
+    assert 1 <= len(said) // 2 < lost
 
 
 def test_a_device_that_is_always_full():

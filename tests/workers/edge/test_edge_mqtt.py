@@ -99,7 +99,7 @@ def test_results_arrive_and_what_describes_them_stays(broker, subscriber, make_s
 
     # Whoever comes later finds the status, the description and the devices, and no result.
     late = Subscriber(broker.port, "late")
-    until(lambda: len(late.of("/config")) == 2, "what is retained")
+    until(lambda: len(late.of("/config")) == 2 and late.of("/status") and late.of("/description"), "what is retained")
     assert late.last("/workers/edge-1/status") == b"online"
     [told] = late.json_of("/workers/edge-1/description")
     assert told["model"] == "helmets.xml"

@@ -48,6 +48,7 @@ def test_killed_in_the_middle_of_an_outage_and_drained_after_it(programs, tmp_pa
             OFFLOAD_FORMAT="png",  # nothing is lost, so that the cloud's brightness is the frame's
             EMIT="edge-first",
             SOURCE_REPEAT=0,
+            OFFLOAD_IN_FLIGHT=2,  # a place is kept for new frames: stored ones go one by one, so none overtakes another
             **settings,
         )
 
@@ -98,7 +99,7 @@ def test_killed_in_the_middle_of_an_outage_and_drained_after_it(programs, tmp_pa
     assert (told.answered_twice(), told.without_a_cause(), len(told.late)) == ([], [], len(late))
     ours = [record.score for record in late if record.run == before[0].run]
     assert len(ours) == len(files)
-    assert sum(after < earlier for earlier, after in pairwise(ours)) <= len(ours) // 10  # two are under way at a time
+    assert sum(after < earlier for earlier, after in pairwise(ours)) <= len(ours) // 10  # one may be tried again
     # Frames that came when the cloud was back have a first answer, and a correction by it.
     firsts = {(r.run, r.frame): r for r in records if r.emit is Emit.FIRST}
     for record in filter(amends, records):

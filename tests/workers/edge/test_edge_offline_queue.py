@@ -414,9 +414,10 @@ def test_the_next_worker_takes_over_what_a_dead_one_left(outage, tmp_path):
     (folder,) = (tmp_path / "queue").iterdir()
     (folder / "half.part").write_bytes(b"x" * 100)
     (folder / "torn.frame").write_bytes(files(tmp_path)[0].read_bytes()[:200])
-    again = outage(FakeCloud())
+    again = outage()
     assert again.rig.queue.figures().frames == 10
     assert again.lost() == {Loss.DAMAGED: 1}
+    again.cloud.refuses = False
     late = again.late(10)
     assert [record.score for record in late] == sorted(score_of(number) for number in range(1, 11))
     again.end()

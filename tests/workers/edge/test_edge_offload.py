@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sedna_py.client.cloud_client import CloudClient
-from sedna_py.client.offload_window import START
+from sedna_py.client.offload_window import START, TOO_MUCH
 from sedna_py.client.route import Route, RouteFigures
 from sedna_py.client.send_cap import NOT_LET_GO
 from sedna_py.client.settings import ClientSettings
@@ -19,7 +19,7 @@ from sedna_py.protocol.causes import OffloadCause
 from sedna_py.protocol.media_types import JPEG
 from tests.workers.edge.fakes import CLOUD_BOXES, PATIENCE_S, FakeCloud, make_frame, number_of, until
 from workers.edge.decision import CloudAnswer
-from workers.edge.offload import NOTHING_SENT, TOO_MUCH, Offloader, OffloadOptions
+from workers.edge.offload import NOTHING_SENT, Offloader, OffloadOptions
 from workers.edge.wire_format import WireFormat
 
 BODY = b"jpeg bytes"

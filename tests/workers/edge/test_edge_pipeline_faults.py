@@ -13,6 +13,7 @@ from sedna_py.hard_example_mining import make_filter
 from sedna_py.metrics import names
 from sedna_py.protocol.causes import OffloadCause
 from tests.workers.edge.fakes import (
+    PATIENCE_S,
     FakeCloud,
     FakePredictor,
     FakeSource,
@@ -151,7 +152,7 @@ def test_a_model_slower_than_the_end_limit_still_gets_its_cloud_answer(monkeypat
     limited = rig.buffer.get
 
     def get(limit):
-        frame = limited(limit)
+        frame = limited(PATIENCE_S if looked.is_set() else limit)  # once is enough: the cloud's answer has time
         if frame is None:
             looked.set()
         return frame
@@ -159,7 +160,8 @@ def test_a_model_slower_than_the_end_limit_still_gets_its_cloud_answer(monkeypat
     rig.buffer.get = get
     object.__setattr__(rig.offloader._options, "deadline_s", 30.0)
     rig.start()
-    assert looked.wait(20), "the end limit never passed"
+    assert looked.wait(PATIENCE_S), "the end limit never passed"
+    monkeypatch.setattr("workers.edge.pipeline.END_SLACK_S", PATIENCE_S)  # the writer's end has this limit, too
     go_on.set()
     assert [r.path for r in rig.join()] == [Path.CLOUD]
 
@@ -183,6 +185,8 @@ def test_a_cloud_that_forgets_its_deadline_is_given_up_at_the_end(monkeypatch, m
         deadline_s=0.05,
     )
     object.__setattr__(rig.offloader._options, "deadline_s", 30.0)
+    finish = rig.pipeline._writer.finish
+    rig.pipeline._writer.finish = lambda _: finish(PATIENCE_S)  # the limit is the cloud's; the sinks have time
     records = rig.run()
     assert frames_of(records) == [1, 2, 3]
     assert OffloadCause.SHUTDOWN in {r.cause for r in records}
@@ -243,9 +247,10 @@ def test_frames_inside_are_bounded_while_a_sink_is_slow():
 
     rig = Rig(FakeSource(300), FakePredictor(sure), None, sinks=[Slow()], in_flight=1, waiting=0).start()
     most = 1 + 1 + 32
-    until(lambda: rig.buffer.out == most and len(rig.buffer) == rig.capacity, "the buffer to be full")
-    assert rig.pipeline.frames == most
-    assert rig.reader.read == most + rig.capacity + 1  # the last one waits at the buffer's door
+    read = most + rig.capacity + 1  # the last one waits at the buffer's door
+    until(lambda: (rig.pipeline.frames, rig.reader.read) == (most, read), "the buffer to be full")
+    assert rig.buffer.out == most
+    assert len(rig.buffer) == rig.capacity
     go_on.set()
     assert frames_of(rig.join()) == list(range(1, 301))
 

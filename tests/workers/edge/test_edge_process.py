@@ -187,7 +187,7 @@ def test_while_the_model_is_loading_it_is_alive_but_not_ready(programs, tmp_path
     port = free_port()
     edge = programs.edge(
         ESTIMATOR=f"{tmp_path}/upstream.py:Estimator",
-        TEST_LOAD_S=1.5,
+        TEST_LOADED=tmp_path / "loaded",
         video_url=pictures(tmp_path / "in", [BRIGHT]),
         SOURCE_REPEAT=0,
         SOURCE_PACE=20,
@@ -208,6 +208,7 @@ def test_while_the_model_is_loading_it_is_alive_but_not_ready(programs, tmp_path
     )
     assert get(port, "/healthz").status_code == 200
     assert samples(get(port, "/metrics").text)[(names.EDGE_FRAMES_WAITING, ())] == 0
+    (tmp_path / "loaded").touch()
     wait_ready(edge, port)
     assert edge.terminate() == 0, edge.log
 
@@ -239,7 +240,7 @@ def test_a_signal_while_the_model_is_loading(programs, tmp_path, number):
     port = free_port()
     edge = programs.edge(
         ESTIMATOR=f"{tmp_path}/upstream.py:Estimator",
-        TEST_LOAD_S=1,
+        TEST_LOADED=tmp_path / "loaded",
         video_url=pictures(tmp_path / "in", [BRIGHT]),
         SOURCE_REPEAT=0,
         EDGE_HTTP_PORT=port,
@@ -251,7 +252,10 @@ def test_a_signal_while_the_model_is_loading(programs, tmp_path, number):
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
     until(listening, "the port", START_S)
-    assert edge.terminate(number) == 0, edge.log
+    edge.process.send_signal(number)
+    until(lambda: "shutting down" in get(port, "/readyz").text, "the signal to be heeded")
+    (tmp_path / "loaded").touch()
+    assert edge.wait() == 0, edge.log
     assert "done: 0 frames" in edge.log
 
 

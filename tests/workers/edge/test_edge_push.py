@@ -158,9 +158,10 @@ def test_when_the_buffer_is_full_the_oldest_goes(worker):
 
 
 def test_a_source_that_waits_is_full(monkeypatch):
-    monkeypatch.setattr(routes, "OFFER_S", 0.01)
+    monkeypatch.setattr(routes, "OFFER_S", PATIENCE_S)
     with worker_of("push", policy=BufferPolicy.WAIT, capacity=1) as worker:
         answers = [worker.post() for _ in range(3)]  # in the buffer, in the reader's hand, on its way to it
+        monkeypatch.setattr(routes, "OFFER_S", 0.01)
         full = worker.post()
         assert [answer.status_code for answer in answers] == [202, 202, 202]
         assert (full.status_code, full.json()["detail"], full.headers["Retry-After"]) == (
@@ -184,7 +185,14 @@ def test_before_the_start_and_after_the_end_none_is_taken():
 
 
 def test_a_picture_that_does_not_come_whole_is_given_up(worker, monkeypatch):
-    monkeypatch.setattr(routes, "BODY_S", 0.05)
+    with monkeypatch.context() as patched:
+        patched.setattr(routes, "BODY_S", 0.05)
+        send_a_part(worker)
+    assert worker.post().json()["frame"] == 1
+
+
+def send_a_part(worker: Worker) -> None:
+    """Send the beginning of a picture, and see that it is refused."""
     connection = http.client.HTTPConnection("127.0.0.1", worker.server.port, timeout=PATIENCE_S)
     connection.putrequest("POST", "/frames")
     for name, value in {**PNG, "Content-Length": "100"}.items():
@@ -192,7 +200,6 @@ def test_a_picture_that_does_not_come_whole_is_given_up(worker, monkeypatch):
     connection.endheaders(png()[:10])
     assert connection.getresponse().status == 408
     connection.close()
-    assert worker.post().json()["frame"] == 1
 
 
 def test_more_at_once_than_are_taken_are_told_to_come_again(worker, monkeypatch):

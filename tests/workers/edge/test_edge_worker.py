@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from sedna_py.autoscaling.signals import signals
+from sedna_py.client.local_controller import LocalControllerReporter
 from sedna_py.errors import EstimatorError, ModelError, SettingsError
 from sedna_py.metrics import names
 from sedna_py.protocol.worker_report import parse_report
@@ -188,7 +189,10 @@ def controller():
     # Upstream counts a hard frame twice where it is inferred first.
     [("inference-then-mining", 8, 2), ("mining-then-inference", 6, 0)],
 )
-def test_the_last_report_has_the_whole_run(environment, controller, mode, inferences, hard):
+def test_the_last_report_has_the_whole_run(environment, controller, monkeypatch, mode, inferences, hard):
+    # The only report has no time-out that a busy machine could reach.
+    monkeypatch.setitem(LocalControllerReporter.__init__.__kwdefaults__, "timeout_s", PATIENCE_S)
+    monkeypatch.setattr("workers.edge.worker.REPORT_END_S", PATIENCE_S)
     worker = make(
         environment,
         SOURCE_REPEAT=2,

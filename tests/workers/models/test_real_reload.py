@@ -88,14 +88,15 @@ class Model:
 def test_memory_is_given_back_when_the_last_holder_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     trimmed = threading.Event()
     monkeypatch.setattr(memory, "give_memory_back", trimmed.set)
+    monkeypatch.setattr(memory, "LAST_HOLDERS_S", 600.0)
     model = Model()
     held: list[Any] = [model]
-    thread = threading.Thread(target=let_go, args=(held,))
+    thread = threading.Thread(target=let_go, args=(held,), daemon=True)
     thread.start()
     assert not trimmed.wait(0.1)
     model.__dict__.clear()
     del model
-    assert trimmed.wait(1.0), "it waited longer than for the holder"
+    assert trimmed.wait(20), "it waited longer than for the holder"
     thread.join()
     assert held == []
 

@@ -24,6 +24,9 @@ def redis_server(tmp_path: Path, tier_unavailable) -> Iterator[RedisServer]:
 
 @pytest.fixture(params=["directory", "redis"])
 def exchange(request: pytest.FixtureRequest, tmp_path: Path) -> ExchangeAt:
-    """Makes one more replica's end: by both ways, of which everything that is true of one is true of the other."""
+    """Makes one more replica's end: by both ways, of which everything that is true of one is true of the other.
+
+    It is patient; where a death is to be noticed, a test makes an impatient one of it.
+    """
     where = str(tmp_path) if request.param == "directory" else request.getfixturevalue("redis_server").url
-    return ExchangeAt(where)
+    return ExchangeAt(where, patient=True)

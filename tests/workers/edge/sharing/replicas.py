@@ -102,6 +102,20 @@ class Replica:
             self.reader.buffer.done()
 
 
+def start_held(*replicas: Replica) -> None:
+    """Start them, and wait until each has a frame, however late it came: each stops at its first until `go_on`."""
+    for replica in replicas:
+        replica.may_work.clear()
+        replica.start()
+    for replica in replicas:
+        wait_frames(replica, 1)
+
+
+def go_on(*replicas: Replica) -> None:
+    for replica in replicas:
+        replica.may_work.set()
+
+
 def all_numbers(*replicas: Replica) -> list[int]:
     return sorted(number for replica in replicas for number in replica.numbers)
 

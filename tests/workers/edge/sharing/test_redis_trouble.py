@@ -10,21 +10,30 @@ import pytest
 from sedna_py.errors import SettingsError
 from tests.workers.edge.fakes import FakeSource, until
 from tests.workers.edge.sharing.redis_server import PASSWORD, RedisServer
-from tests.workers.edge.sharing.replicas import ExchangeAt, Replica, all_numbers, redis_queue, wait_frames
+from tests.workers.edge.sharing.replicas import (
+    ExchangeAt,
+    Replica,
+    all_numbers,
+    go_on,
+    redis_queue,
+    start_held,
+    wait_frames,
+)
 from workers.edge.sharing.shared_reader import Role
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def replica(server: RedisServer, count: int = 200, pace: float = 0, *, patient: bool = False) -> Replica:
-    return Replica(ExchangeAt(server.url, patient)(), lambda: FakeSource(count), work_s=0.002, pace=pace).start()
+    return Replica(ExchangeAt(server.url, patient)(), lambda: FakeSource(count), work_s=0.002, pace=pace)
 
 
 def test_a_redis_that_hangs_costs_no_frame_and_gives_none_twice(redis_server, caplog) -> None:
     caplog.set_level(logging.INFO)
     first, second = replica(redis_server, patient=True), replica(redis_server, patient=True)
-    wait_frames(second, 10)
-    redis_server.signal(signal.SIGSTOP)
+    start_held(first, second)
+    redis_server.signal(signal.SIGSTOP)  # with frames left, however late this comes
+    go_on(first, second)
     until(lambda: first.reader.role is second.reader.role is Role.CUT_OFF, "both to notice")
     redis_server.signal(signal.SIGCONT)
     first.end()
@@ -37,7 +46,7 @@ def test_a_redis_that_hangs_costs_no_frame_and_gives_none_twice(redis_server, ca
 
 
 def test_after_redis_has_lost_everything_a_new_run_begins(redis_server) -> None:
-    first, second = replica(redis_server, 100_000, pace=300), replica(redis_server, 100_000)
+    first, second = replica(redis_server, 100_000, pace=300).start(), replica(redis_server, 100_000).start()
     wait_frames(second, 10)
     before = {frame.run for frame in first.frames}
     redis_server.stop()
@@ -53,7 +62,7 @@ def test_after_redis_has_lost_everything_a_new_run_begins(redis_server) -> None:
 
 
 def test_a_capturer_that_has_lost_the_lease_steps_back(redis_server, caplog) -> None:
-    first = replica(redis_server, 100_000, pace=300)
+    first = replica(redis_server, 100_000, pace=300).start()
     wait_frames(first, 5)
     with redis_server.client() as client:
         client.set("sedna:{shop.helmet-1}:lease", "somebody", px=500)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import redis
@@ -39,6 +40,11 @@ class Holder:
         self.process.wait(10)
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+
+@pytest.fixture
+def exchange(exchange: ExchangeAt) -> ExchangeAt:
+    return replace(exchange, patient=False)  # these tests wait until a death is noticed
 
 
 @pytest.fixture

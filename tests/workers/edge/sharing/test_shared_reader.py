@@ -8,7 +8,7 @@ import pytest
 
 from sedna_py.errors import SourceError
 from tests.workers.edge.fakes import FakeSource, number_of, until
-from tests.workers.edge.sharing.replicas import Replica, all_numbers, wait_frames
+from tests.workers.edge.sharing.replicas import Replica, all_numbers, go_on, start_held, wait_frames
 from workers.edge.frames import BufferPolicy
 from workers.edge.sharing.figures import SharedFigures
 from workers.edge.sharing.shared_reader import Role
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 def test_two_replicas_get_every_frame_once_and_end_with_the_source(exchange) -> None:
     replicas = [Replica(exchange(), lambda: FakeSource(60), work_s=0.004) for _ in range(2)]
-    for replica in replicas:
-        replica.start()
+    start_held(*replicas)
+    go_on(*replicas)
     for replica in replicas:
         replica.end()
     assert all_numbers(*replicas) == list(range(1, 61))
@@ -35,11 +35,12 @@ def test_two_replicas_get_every_frame_once_and_end_with_the_source(exchange) -> 
 
 def test_while_both_are_idle_they_take_turns(exchange) -> None:
     """A camera slower than any replica: half of the frames each, to a few at the beginning."""
-    gate = threading.Semaphore(0)
+    gate = threading.Semaphore(8)  # more than one of them holds: both have begun when these are done
     replicas = [Replica(exchange(), lambda: FakeSource(40, gate=gate)) for _ in range(2)]
-    for replica in replicas:
-        replica.start()
-    for sent in range(1, 41):
+    start_held(*replicas)
+    go_on(*replicas)
+    until(lambda: len(all_numbers(*replicas)) == 8, "the first frames")
+    for sent in range(9, 41):
         gate.release()
         until(lambda sent=sent: len(all_numbers(*replicas)) == sent, f"frame {sent}")
     for replica in replicas:
@@ -49,20 +50,23 @@ def test_while_both_are_idle_they_take_turns(exchange) -> None:
 
 
 def test_the_capturer_s_end_hands_the_source_over_and_no_frame_is_lost_or_twice(exchange) -> None:
-    first = Replica(exchange(), lambda: FakeSource(200), work_s=0.002).start()
-    second = Replica(exchange(), lambda: FakeSource(200), work_s=0.002).start()
-    wait_frames(second, 10)
+    first, second = (Replica(exchange(), lambda: FakeSource(200), work_s=0.002) for _ in range(2))
+    start_held(first, second)
     assert (first.reader.role, second.reader.role) == (Role.CAPTURER, Role.TAKER)
+    first.reader.stop()
+    until(lambda: first.reader.captures[-1]._stopped, "it to read no more")  # there are frames left for the other one
+    go_on(second)
     first.stop()
-    until(lambda: second.reader.role is Role.CAPTURER, "the other one to capture")
     second.end()
+    assert second.reader.captures  # it has captured
     assert all_numbers(first, second) == list(range(1, 201))
     assert len({frame.run for frame in first.frames + second.frames}) == 1
 
 
 def test_a_taker_that_ends_works_on_what_it_was_given(exchange) -> None:
-    first = Replica(exchange(), lambda: FakeSource(100), work_s=0.002).start()
-    second = Replica(exchange(), lambda: FakeSource(100), work_s=0.002).start()
+    first, second = (Replica(exchange(), lambda: FakeSource(100), work_s=0.002) for _ in range(2))
+    start_held(first, second)
+    go_on(first, second)
     wait_frames(second, 5)
     second.stop()
     first.end()
@@ -71,11 +75,10 @@ def test_a_taker_that_ends_works_on_what_it_was_given(exchange) -> None:
 
 
 def test_a_replica_that_is_stuck_holds_up_nobody(exchange) -> None:
-    first = Replica(exchange(), lambda: FakeSource(100), work_s=0.001).start()
+    first = Replica(exchange(), lambda: FakeSource(100), work_s=0.001)
     stuck = Replica(exchange(), lambda: FakeSource(100))
-    stuck.may_work.clear()
-    stuck.start()
-    wait_frames(stuck, 1)
+    start_held(stuck)  # before the other one could have all frames
+    first.start()
     until(lambda: len(first.frames) >= 90, "the other one to go on")
     stuck.may_work.set()
     first.end()
@@ -101,11 +104,13 @@ def test_a_full_queue_drops_its_oldest_and_every_frame_is_counted(exchange) -> N
 
 def test_over_replicas_the_frames_that_came_add_up_and_their_waiting_counts_where_they_wait(exchange) -> None:
     replicas = [
-        Replica(exchange(), lambda: FakeSource(300), work_s=0.01, policy=BufferPolicy.DROP_OLDEST, pace=1000).start(),
-        Replica(exchange(), lambda: FakeSource(300), work_s=0.01).start(),
+        Replica(exchange(), lambda: FakeSource(300), work_s=0.01, policy=BufferPolicy.DROP_OLDEST, pace=1000),
+        Replica(exchange(), lambda: FakeSource(300), work_s=0.01),
     ]
     figures = [SharedFigures(replica.reader) for replica in replicas]
+    start_held(*replicas)
     until(lambda: figures[0].backlog().age_s > 0, "frames to wait at the capturer")
+    go_on(*replicas)
     for replica in replicas:
         replica.end()
     assert sum(figure.came for figure in figures) == 300
@@ -125,8 +130,9 @@ def test_a_later_start_begins_a_new_round_of_numbers_under_a_new_name(exchange) 
 
 
 def test_rounds_of_a_file_go_on_where_they_were(exchange) -> None:
-    first = Replica(exchange(), lambda: FakeSource(10), work_s=0.002, repeat=12).start()
-    second = Replica(exchange(), lambda: FakeSource(10), work_s=0.002, repeat=12).start()
+    first, second = (Replica(exchange(), lambda: FakeSource(10), work_s=0.002, repeat=12) for _ in range(2))
+    start_held(first, second)
+    go_on(first, second)
     wait_frames(second, 20)
     first.stop()
     second.end()

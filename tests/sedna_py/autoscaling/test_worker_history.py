@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from controller.metrics_api.history import CLOSE_S, STEPS, History
 from sedna_py.autoscaling.snapshot import Snapshot
+from sedna_py.autoscaling.worker_history import CLOSE_S, STEPS, History
 
 
 def reading(at: float, began: float = 1.0) -> Snapshot:

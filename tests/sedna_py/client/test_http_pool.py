@@ -1,4 +1,4 @@
-"""The transport under the cloud client, against a server that says exactly what it is told to, on real sockets."""
+"""The connections under the cloud client, against a server that says exactly what it is told to, on real sockets."""
 
 from __future__ import annotations
 
@@ -9,12 +9,26 @@ import ssl
 import httpx
 import pytest
 
-from sedna_py.client import http_connection
-from sedna_py.client.http_transport import BODY_LEFT, CONNECTING, REPLY_BEGUN, HttpTransport
+from sedna_py.client.http_pool import HttpPool, Request
 from sedna_py.local.ports import free_port
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+MOST = 1_000_000
+CONNECTING, BODY_LEFT, REPLY_BEGUN = "connecting", "body_left", "reply_begun"
+
+
+class Heard(list):
+    """A Follower that keeps what it was told."""
+
+    def connecting(self):
+        self.append(CONNECTING)
+
+    def body_left(self):
+        self.append(BODY_LEFT)
+
+    def reply_begun(self):
+        self.append(REPLY_BEGUN)
 
 
 async def take(reader):
@@ -25,14 +39,14 @@ async def take(reader):
 
 
 class Served:
-    """A server whose `answer(reader, writer)` is called for each connection, until it returns; and the transport to it."""
+    """A server whose `answer(reader, writer)` is called for each connection, until it returns; and the pool for it."""
 
     def __init__(self, answer, *, most_idle=4, keepalive_s=5.0, clock=None):
         self.answer = answer
         self.connections = 0
         self.connected = asyncio.Event()
         self._serving = set()
-        self.transport = HttpTransport(PLAIN, most_idle, keepalive_s, **({"clock": clock} if clock else {}))
+        self.pool = HttpPool(PLAIN, most_idle, keepalive_s, MOST, **({"clock": clock} if clock else {}))
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -40,22 +54,18 @@ class Served:
         return self
 
     async def __aexit__(self, *_):
-        await self.transport.aclose()
+        await self.pool.aclose()
         self._server.close()
         await self._server.wait_closed()
         if self._serving:
             await asyncio.wait(self._serving, timeout=10)
         await asyncio.sleep(0)  # connections that were aborted say so in the next turn
 
-    async def ask(self, body=b"", heard=None, **extensions):
+    async def ask(self, body=b"", heard=None, *, headers=None, connect_s=None):
         """Return status and body of the reply."""
-        notify = heard.append if heard is not None else lambda _: None
-        request = httpx.Request("POST", f"{self.url}/x", content=body, extensions={"notify": notify, **extensions})
-        response = await self.transport.handle_async_request(request)
-        try:
-            return response.status_code, b"".join([chunk async for chunk in response.stream])
-        finally:
-            await response.aclose()
+        request = Request("POST", f"{self.url}/x", headers or {}, body)
+        reply = await self.pool.exchange(request, Heard() if heard is None else heard, connect_s)
+        return reply.status, reply.body
 
     async def _serve(self, reader, writer):
         self.connections += 1
@@ -93,7 +103,7 @@ def once(reply):
 
 def test_a_connection_is_kept_and_each_step_is_told():
     async def scenario():
-        first, second = [], []
+        first, second = Heard(), Heard()
         async with Served(for_ever) as server:
             assert await server.ask(b"frame", first) == (200, b"ok")
             assert await server.ask(b"frame", second) == (200, b"ok")
@@ -181,7 +191,7 @@ def test_a_connection_that_is_not_made_in_time_is_given_up(monkeypatch):
         async with Served(for_ever) as server:
             monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", never)
             with pytest.raises(httpx.ConnectTimeout):
-                await server.ask(timeout={"connect": 0.05})
+                await server.ask(connect_s=0.05)
 
     run(scenario)
 
@@ -196,7 +206,7 @@ def test_the_body_has_left_when_the_system_has_it_and_not_before():
         writer.write(OK)
 
     async def scenario():
-        heard = []
+        heard = Heard()
         async with Served(answer) as server:
             asking = asyncio.create_task(server.ask(bytes(30_000_000), heard))
             await server.connected.wait()
@@ -217,7 +227,7 @@ def test_a_reply_that_comes_before_the_body_has_left_is_taken():
             await reader.read()
 
     async def scenario():
-        heard = []
+        heard = Heard()
         async with Served(answer) as server:
             assert await server.ask(bytes(30_000_000), heard) == (413, b"x")
             assert await server.ask(bytes(30_000_000)) == (413, b"x")
@@ -228,46 +238,83 @@ def test_a_reply_that_comes_before_the_body_has_left_is_taken():
     run(scenario)
 
 
-def test_a_long_reply_waits_in_the_server_until_it_is_read():
-    size = 50_000_000
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_reply_that_is_too_long_comes_without_its_body_and_is_not_read_to_its_end(declared):
+    written = []
 
     async def answer(reader, writer):
         await take(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
-        for _ in range(size // 1_000_000):
-            writer.write(bytes(1_000_000))
+        length = b"Content-Length: 50000000" if declared else b"Connection: close"
+        writer.write(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n\r\n")
+        for _ in range(50):
+            writer.write(bytes(MOST))
             await writer.drain()
+            written.append(MOST)
 
     async def scenario():
         async with Served(answer) as server:
-            request = httpx.Request("POST", f"{server.url}/x", content=b"frame")
-            response = await server.transport.handle_async_request(request)
-            (connection,) = server.transport._in_use
-            await asyncio.sleep(0.1)
-            assert connection._unread <= 2 * http_connection._UNREAD_BYTES
-            assert sum([len(chunk) async for chunk in response.stream]) == size
-            await response.aclose()
+            assert await server.ask(b"frame") == (200, None)
+            assert not server.pool._in_use
+            assert not server.pool._idle
+
+    run(scenario)
+    assert len(written) < 50
+
+
+def test_what_comes_behind_a_reply_spoils_the_connection_and_not_the_reply():
+    async def scenario():
+        async with Served(once(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")) as server:
+            for _ in range(2):
+                assert await server.ask(b"frame") == (200, b"ok")
+            assert server.connections == 2
 
     run(scenario)
 
 
-def test_who_gives_up_or_reads_half_leaves_no_connection_that_is_used_again():
+def test_headers_are_joined_and_those_behind_the_body_are_not_among_them():
+    reply = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-B: 3\r\n\r\n"
+
+    async def scenario():
+        async with Served(once(reply)) as server:
+            return await server.pool.exchange(Request("GET", server.url), Heard())
+
+    found = run(scenario)
+    assert (found.header("X-A"), found.header("X-B"), found.body) == ("1, 2", "", b"")
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\rb", "\u20ac"])
+def test_a_header_that_is_no_single_line_is_not_sent(value):
+    async def scenario():
+        async with Served(for_ever) as server:
+            with pytest.raises(httpx.LocalProtocolError):
+                await server.ask(b"frame", headers={"X-Frame-Id": value})
+            assert server.connections == 0
+
+    run(scenario)
+
+
+def test_who_gives_up_leaves_no_connection_that_is_used_again():
+    limits = []
+
     async def answer(reader, writer):
         await take(reader)
         writer.write(OK[:-1])
+        limits[-1].reschedule(asyncio.get_running_loop().time() + 0.05)  # not before it has come so far
         await reader.read()
+
+    async def give_up(server):
+        async with asyncio.timeout(None) as limit:
+            limits.append(limit)
+            await server.ask(b"frame")
 
     async def scenario():
         async with Served(answer) as server:
             for _ in range(2):
                 with pytest.raises(TimeoutError):
-                    async with asyncio.timeout(0.05):
-                        await server.ask(b"frame")
-            request = httpx.Request("POST", f"{server.url}/x", content=b"frame")
-            await (await server.transport.handle_async_request(request)).aclose()
-            assert not server.transport._in_use
-            assert not server.transport._idle
-            assert server.connections == 3
+                    await give_up(server)
+            assert not server.pool._in_use
+            assert not server.pool._idle
+            assert server.connections == 2
 
     run(scenario)
 
@@ -284,8 +331,60 @@ def test_closing_ends_what_is_under_way():
         async with Served(answer) as server:
             asking = asyncio.create_task(server.ask(b"frame"))
             await asked.wait()
-            await server.transport.aclose()
+            await server.pool.aclose()
             with pytest.raises(httpx.TransportError):
                 await asking
+
+    run(scenario)
+
+
+def test_of_several_large_replies_one_is_read_at_a_time_and_all_to_their_end():
+    size, part = 900_000, 800_000
+    goes_on = asyncio.Event()
+
+    async def answer(reader, writer):
+        await take(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(part))
+        await goes_on.wait()
+        writer.write(bytes(size - part))
+
+    async def scenario():
+        async with Served(answer) as server:
+            asking = [asyncio.create_task(server.ask(b"frame")) for _ in range(6)]
+            while len(server.pool._large._line) < 6:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.1)  # for nothing to happen in
+            assert sum(len(connection._body) >= part for connection in server.pool._in_use) == 1
+            goes_on.set()
+            assert [(status, len(body)) for status, body in await asyncio.gather(*asking)] == [(200, size)] * 6
+
+    run(scenario)
+
+
+def test_who_gives_up_a_large_reply_makes_room_for_the_next():
+    async def answer(reader, writer):
+        await take(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n" + bytes(800_000))
+        if await reader.read(1):  # the word of the second one
+            writer.write(bytes(100_000))
+        await reader.read()
+
+    async def scenario():
+        async def in_line(count):
+            while len(server.pool._large._line) < count:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
+
+        async with Served(answer) as server:
+            first = asyncio.create_task(server.ask(b"first"))
+            await in_line(1)
+            second = asyncio.create_task(server.ask(b"second"))
+            await in_line(2)
+            first.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await first
+            (left,) = server.pool._in_use
+            assert list(server.pool._large._line) == [left]
+            left._transport.write(b"!")
+            assert (await second)[0] == 200
 
     run(scenario)
