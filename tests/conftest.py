@@ -17,6 +17,11 @@ import pytest
 import workers  # noqa: F401 - first of all: it keeps OpenVINO, which some tests import by themselves, from reporting home
 from sedna_py import ClassFactory
 
+# What the tests share asserts, too, and pytest shall say what was found there as well.
+pytest.register_assert_rewrite(
+    *(f"tests.{path.stem}" for path in Path(__file__).parent.iterdir() if path.stem != "conftest")
+)
+
 
 @dataclass(frozen=True)
 class Started:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import collections
-import contextlib
+import json
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import openvino as ov
 import pytest
 
 from sedna_py.errors import ModelError
-from tests.workers.inference.tiny_models import busy_network, passing_network, reshape_network, static_network
+from tests.workers.inference.tiny_models import passing_network, reshape_network, static_network
 from workers.inference.engine import AsyncEngine, EngineOptions, PlainInput, compile_model, last_line
 
 
@@ -238,29 +239,13 @@ def test_options_become_properties() -> None:
     assert EngineOptions("GPU", threads=1).properties() == {"PERFORMANCE_HINT": "THROUGHPUT"}
 
 
-def cpus_allowed() -> set[str]:
-    """The cpus that the threads of this process may run on."""
-    found = set()
-    for status in Path("/proc/self/task").glob("*/status"):
-        with contextlib.suppress(OSError):  # a thread that ended meanwhile
-            found |= {line.split()[1] for line in status.read_text().splitlines() if line.startswith("Cpus_allowed:")}
-    return found
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one cpu for everybody")
 def test_no_thread_is_bound_to_a_cpu_while_it_computes() -> None:
-    before = cpus_allowed()
-    engine = AsyncEngine(compile_model(busy_network(), EngineOptions(streams=1, threads=1)), 1)
-    try:
-        seen: set[str] = set()
-        for _ in range(20):
-            answers = [ask(engine, {"numbers": np.ones((1, 512), np.float32)}) for _ in range(2)]
-            while not all(answer.done() for answer in answers):
-                seen |= cpus_allowed()
-    finally:
-        engine.close()
-    assert seen == before
+    script = [sys.executable, "-m", "tests.workers.inference.bound_threads"]
+    finished = subprocess.run(script, check=True, timeout=60, stdout=subprocess.PIPE)
+    masks = json.loads(finished.stdout)
+    assert masks["during"] == masks["before"]
 
 
 @pytest.mark.parametrize(
