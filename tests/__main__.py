@@ -1,14 +1,15 @@
 """`make test`: what needs no cluster in parallel, control planes some at a time, then what wants the machine for itself.
 
-All parts run whatever the ones before find; the exit code is that of the first part that failed.
+All parts run whatever the ones before find; the exit code is that of the first part that failed. A few failures of a part are
+tried once more: see tests.running.second_try.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+
+from tests.running.second_try import run_tests, summary
 
 TESTS = Path(__file__).parent
 CONTROL_PLANES = TESTS / "integration"
@@ -26,18 +27,15 @@ def main() -> int:
     """Run all parts."""
     apart = {*ALONE, CONTROL_PLANES}
     others = sorted(path for path in TESTS.iterdir() if path not in apart and any(path.glob("**/test_*.py")))
-    codes = [
-        run(*PARALLEL, *others),
-        run(f"--numprocesses={PLANES}", BY_FILE, CONTROL_PLANES, f"--ignore={RULE}"),
-        run(RULE, *ALONE),
+    parts: list[tuple[str | Path, ...]] = [
+        (*PARALLEL, *others),
+        (f"--numprocesses={PLANES}", BY_FILE, CONTROL_PLANES, f"--ignore={RULE}"),
+        (RULE, *ALONE),
     ]
-    return next((code for code in codes if code), 0)
-
-
-def run(*arguments: str | Path) -> int:
-    """Return pytest's exit code."""
-    command: Sequence[str] = (sys.executable, "-m", "pytest", *map(str, arguments))
-    return subprocess.run(command, cwd=TESTS.parent, check=False).returncode
+    outcomes = [run_tests([str(argument) for argument in part], TESTS.parent) for part in parts]
+    if said := summary([name for outcome in outcomes for name in outcome.passed_later]):
+        print(said, flush=True)
+    return next((outcome.code for outcome in outcomes if outcome.code), 0)
 
 
 if __name__ == "__main__":
