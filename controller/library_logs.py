@@ -20,6 +20,11 @@ _NO_NEWS: Final = re.compile(
     r"|Task exception was never retrieved[^>]*coro=<guard\(\)[^>]*/kopf/"
 )
 
+# Its requests notice by this that it has closed their connections: at its end, or when another one of them had to log in again.
+_CLOSED_BY_ITSELF: Final = "TCP closed; will re-authenticate"
+
+_GOES_ON: Final = ("will retry", "will re-authenticate")
+
 _NUMBER: Final = re.compile(r"\d+")
 
 
@@ -46,7 +51,7 @@ class OncePerPeriod(logging.Filter):
 
 def as_warning(record: logging.LogRecord) -> None:
     """Take a request that is tried again for no error: the framework does that for as long as it takes."""
-    if record.levelno == logging.ERROR and "will retry" in record.getMessage():
+    if record.levelno == logging.ERROR and any(words in record.getMessage() for words in _GOES_ON):
         record.levelno, record.levelname = logging.WARNING, "WARNING"
 
 
@@ -67,6 +72,8 @@ def quieten_libraries(clock: Callable[[], float]) -> None:
             return False
         if not record.name.startswith("kopf"):
             return True
+        if _CLOSED_BY_ITSELF in record.getMessage():
+            return False
         as_warning(record)
         if _is_an_answer(record):
             record.exc_info = None  # only the way through the libraries; what was answered is in the message

@@ -7,8 +7,12 @@ import gc
 import logging
 from collections.abc import Iterator
 
+import kopf
 import pytest
 from kopf._cogs.aiokits.aiotasks import create_guarded_task
+from kopf._cogs.clients import api
+from kopf._cogs.clients.auth import APIContext
+from kopf._cogs.clients.errors import APISessionClosed
 
 from controller.library_logs import MOST_KINDS, OncePerPeriod, as_warning, quieten_libraries
 
@@ -101,11 +105,23 @@ def test_a_watch_whose_failure_the_framework_has_logged_is_not_told_again_by_the
     assert "of our own" in told[0]
 
 
-def test_a_request_that_is_tried_again_is_no_error() -> None:
-    failed = logging.LogRecord(
-        "kopf.api", logging.ERROR, "f", 1, "Request attempt #1 failed; will retry: GET x", (), None
-    )
-    given_up = logging.LogRecord("kopf.api", logging.ERROR, "f", 1, "Request attempt #9 failed; escalating", (), None)
-    for told in (failed, given_up):
+def test_connections_that_the_framework_has_closed_itself_are_no_news(root_handler: list[str]) -> None:
+    quieten_libraries(lambda: 0.0)
+    logger = logging.getLogger("kopf.objects")
+
+    async def ask_after_the_end() -> None:
+        context = APIContext(kopf.ConnectionInfo(server="http://127.0.0.1:1"))
+        await context.session.close()
+        with pytest.raises(APISessionClosed):
+            await api.request("get", "/apis", settings=kopf.OperatorSettings(), logger=logger, context=context)
+
+    asyncio.run(ask_after_the_end())
+    assert [line for line in root_handler if line.startswith("kopf")] == []
+
+
+def test_a_request_that_is_made_again_is_no_error() -> None:
+    said = ("failed; will retry: GET x", "failed; SSL closed; will re-authenticate: GET x", "failed; escalating: GET x")
+    records = [logging.LogRecord("kopf.api", logging.ERROR, "f", 1, f"Request attempt #1 {s}", (), None) for s in said]
+    for told in records:
         as_warning(told)
-    assert [failed.levelname, given_up.levelname] == ["WARNING", "ERROR"]
+    assert [told.levelname for told in records] == ["WARNING", "WARNING", "ERROR"]

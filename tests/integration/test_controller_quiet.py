@@ -29,6 +29,7 @@ from tests.integration.services import (
     SOON_S,
     Service,
     Site,
+    bad_lines,
     difference,
     example_documents,
     merged,
@@ -236,6 +237,17 @@ def test_nothing_is_written_while_nothing_changes(
     assert {name for name in changed if name.split()[1] not in written_by_others(audited)} == set()
     assert generations(services) == generation
     seconds_until(lambda: {s.name: s.status() for s in services} == statuses, "the statuses of before", SOON_S)
+
+
+def test_an_end_while_the_api_server_is_away_is_no_error(audited: ControlPlane, controller: Replica) -> None:
+    audited.stop_api_server()
+    try:
+        seconds_until(lambda: "will retry" in controller.log(), "a request of the framework that failed", SOON_S)
+        controller.stop()
+        assert bad_lines(controller.log()) == []
+    finally:
+        audited.start_api_server()
+    start(controller)
 
 
 def lists(controller: Replica) -> float:
