@@ -16,8 +16,8 @@ MOST_KINDS: Final = 500
 _NO_NEWS: Final = re.compile(
     # The framework trips over its own feet when it is stopped between two requests or in an event.
     r"request_cancel_callback|asynchronous generator <async_generator object infinite_watch"
-    # It logs each watch that fails, and asks only the first of them for its error.
-    r"|Task exception was never retrieved[^>]*coro=<guard\(\)[^>]*/kopf/"
+    # Where watches, or its questions for what the server has, fail at the same time, it asks only the first for its error.
+    r"|Task exception was never retrieved[^>]*coro=<(?:guard|_read_\w+)\(\)[^>]*/kopf/"
 )
 
 # Its requests notice by this that it has closed their connections: at its end, or when another one of them had to log in again.

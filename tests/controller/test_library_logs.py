@@ -13,6 +13,7 @@ from kopf._cogs.aiokits.aiotasks import create_guarded_task
 from kopf._cogs.clients import api
 from kopf._cogs.clients.auth import APIContext
 from kopf._cogs.clients.errors import APISessionClosed
+from kopf._cogs.clients.scanning import scan_resources
 
 from controller.library_logs import MOST_KINDS, OncePerPeriod, as_warning, quieten_libraries
 
@@ -103,6 +104,22 @@ def test_a_watch_whose_failure_the_framework_has_logged_is_not_told_again_by_the
     told = [line for line in root_handler if "never retrieved" in line]
     assert len(told) == 1
     assert "of our own" in told[0]
+
+
+def test_of_its_first_questions_that_fail_the_framework_raises_one_and_the_loop_is_silent_about_the_others(
+    root_handler: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quieten_libraries(lambda: 0.0)
+
+    async def closed(*_: object, **__: object) -> None:
+        raise OSError("Connection closed")
+
+    monkeypatch.setattr(api, "get", closed)
+    scan = scan_resources(settings=kopf.OperatorSettings(), logger=logging.getLogger("kopf.objects"))
+    with pytest.raises(OSError, match="Connection closed"):
+        asyncio.run(scan)
+    gc.collect()
+    assert [line for line in root_handler if "never retrieved" in line] == []
 
 
 def test_connections_that_the_framework_has_closed_itself_are_no_news(root_handler: list[str]) -> None:
