@@ -27,7 +27,7 @@ TAIL_LINES = 15
 
 @dataclass(frozen=True)
 class Program:
-    """A main package and the folder of the go.mod that pins it."""
+    """A main package and the folder of the go.mod that pins what it is built from."""
 
     module: str
     package: str
@@ -42,8 +42,9 @@ PROGRAMS: Mapping[str, Program] = {
     "kube-scheduler": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler"),
     "kubelet": Program("kubernetes", "k8s.io/kubernetes/cmd/kubelet"),
     "kube-proxy": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-proxy"),
-    "coredns": Program("coredns", "github.com/coredns/coredns", stamp_version=False),
-    "metrics-server": Program("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server", stamp_version=False),
+    "coredns": Program("coredns", ".", stamp_version=False),
+    # In Kubernetes' module, as the API server has most of its packages: together they take half of the time.
+    "metrics-server": Program("kubernetes", "sigs.k8s.io/metrics-server/cmd/metrics-server", stamp_version=False),
     # No part of a cluster: the bad links of tests/faults.
     "toxiproxy-server": Program("toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server", stamp_version=False),
 }
