@@ -2,7 +2,7 @@
 
 Some thousand tests run beside each other on two cores, most of them with real processes, sockets and deadlines: now and then one
 fails because the machine stood still at the wrong moment. Such a test passes by itself. It is named at the end all the same, and
-what it printed the first time stays: one that is named again and again has a race of its own, or found one of the product's.
+what it printed the first time stays: it may have found a race of the product's, and one that is named again needs mending.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def failed_tests(cache: Path) -> list[str]:
 
 
 def files_to_try_again(code: int, failed: Iterable[str]) -> list[str]:
-    """Return the files to run once more; none where that could hide a defect.
+    """Return the files to run once more; none where it cannot be chance.
 
-    Whole files: the tests of some tell one story in their order.
+    Whole files, as the tests of some tell one story in their order.
     """
     files = sorted({name.split("::")[0] for name in failed})
     return files if code == FAILED and len(files) <= MOST_FILES else []
