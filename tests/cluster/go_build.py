@@ -43,8 +43,7 @@ PROGRAMS: Mapping[str, Program] = {
     "kubelet": Program("kubernetes", "k8s.io/kubernetes/cmd/kubelet"),
     "kube-proxy": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-proxy"),
     "coredns": Program("coredns", ".", stamp_version=False),
-    # In Kubernetes' module, as the API server has most of its packages: together they take half of the time.
-    "metrics-server": Program("kubernetes", "sigs.k8s.io/metrics-server/cmd/metrics-server", stamp_version=False),
+    "metrics-server": Program("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server", stamp_version=False),
     # No part of a cluster: the bad links of tests/faults.
     "toxiproxy-server": Program("toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server", stamp_version=False),
 }
