@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from sedna_py.simulation.trace import Trace, trace_of_rates
+from tests.model_documents import LITTLE_AND_BIG
 
 FOLDER: Final = Path(__file__).parents[2] / "data" / "recorded_runs"
 SYNC_S: Final = 5.0  # Kubernetes' 15 s, and the windows in the same proportion, would take three times as long
@@ -43,16 +44,6 @@ class Little:
 """
 
 _SERVICE: Final = """
-apiVersion: sedna.io/v1alpha1
-kind: Model
-metadata: {{name: little, namespace: default}}
-spec: {{url: /models/little, format: any}}
----
-apiVersion: sedna.io/v1alpha1
-kind: Model
-metadata: {{name: big, namespace: default}}
-spec: {{url: /models/big, format: any}}
----
 apiVersion: sedna.io/v1alpha1
 kind: JointInferenceService
 metadata:
@@ -110,7 +101,7 @@ class Run:
     def service(self) -> str:
         """Return the service's YAML."""
         hpa = f"    hpa: {self.hpa}" if self.hpa else ""
-        return _SERVICE.format(streams=self.streams, waiting=self.waiting, hpa=hpa)
+        return LITTLE_AND_BIG + _SERVICE.format(streams=self.streams, waiting=self.waiting, hpa=hpa)
 
     def models(self) -> str:
         """Return the code of both models."""

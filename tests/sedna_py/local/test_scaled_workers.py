@@ -19,21 +19,12 @@ from sedna_py.local.ports import free_port
 from sedna_py.local.scaled_workers import scaled
 from sedna_py.local.supervisor import LocalService
 from sedna_py.local.worker_plan import LocalOptions, WorkerPlan, plan_workers
+from tests.model_documents import LITTLE_AND_BIG
 from tests.workers.edge.fakes import log_of
 from tests.workers.edge.programs import pictures
 
 FRAMES = 500
 SERVICE = """
-apiVersion: sedna.io/v1alpha1
-kind: Model
-metadata: {{name: little, namespace: default}}
-spec: {{url: /models/little, format: any}}
----
-apiVersion: sedna.io/v1alpha1
-kind: Model
-metadata: {{name: big, namespace: default}}
-spec: {{url: /models/big, format: any}}
----
 apiVersion: sedna.io/v1alpha1
 kind: JointInferenceService
 metadata:
@@ -75,7 +66,7 @@ class Said(list[str]):
 
 def plans_of(folder: Path, edge: str, cloud: str, **variables: str) -> tuple[Any, dict[Role, WorkerPlan]]:
     (folder / "model.py").write_text(MODEL)
-    (folder / "service.yaml").write_text(SERVICE.format(edge=edge, cloud=cloud))
+    (folder / "service.yaml").write_text(LITTLE_AND_BIG + SERVICE.format(edge=edge, cloud=cloud))
     manifests = load_manifests([folder / "service.yaml"])
     inherited = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(folder / "tmp")}
     options = LocalOptions(folder, free_port(), folder, inherited, {Role.EDGE: variables})
